@@ -1,0 +1,1 @@
+//! Istio's objects as pure edits of raw JSON: only our weights and our label change.

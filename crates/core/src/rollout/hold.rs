@@ -1,0 +1,180 @@
+//! Why a rollout does not move: every reason to wait, with all that a person must know about it.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+/// A reason to wait. The single source of status messages, the live view, metrics and log lines.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Hold {
+    /// `spec.paused` is set.
+    PausedBySpec,
+    /// A pause step without duration waits for a person.
+    WaitingForPromotion {
+        /// Index of the pause step.
+        step: u32,
+    },
+    /// A pause step runs.
+    PauseRunning {
+        /// Index of the pause step.
+        step: u32,
+        /// When it ends if nothing holds it.
+        until: DateTime<Utc>,
+    },
+    /// An analysis was inconclusive; a person has to decide.
+    Inconclusive {
+        /// Name of the AnalysisRun.
+        run: String,
+    },
+    /// Canary pods are not available yet.
+    CanaryNotAvailable {
+        /// Pods available.
+        available: i32,
+        /// Pods wanted.
+        desired: i32,
+    },
+    /// Stable pods are not available in the number that their share of traffic needs.
+    StableNotAvailable {
+        /// Pods available.
+        available: i32,
+        /// Pods needed.
+        needed: i32,
+    },
+    /// The routes do not yet carry the weight that was decided.
+    WeightNotObserved {
+        /// Canary weight wanted, in percent.
+        desired: i32,
+        /// Canary weight read from the routes, in percent.
+        observed: i32,
+    },
+    /// A change of the mesh waits until the one before has spread.
+    Propagating {
+        /// What was changed.
+        change: String,
+        /// When it counts as spread.
+        until: DateTime<Utc>,
+    },
+    /// A step's analysis still runs.
+    AnalysisRunning {
+        /// Name of the AnalysisRun.
+        run: String,
+    },
+    /// A metric has no data; the step clock stands still.
+    NoData {
+        /// Name of the AnalysisRun.
+        run: String,
+        /// Name of the metric.
+        metric: String,
+        /// What the source said.
+        message: String,
+    },
+    /// A metrics source cannot be asked; the step clock stands still.
+    SourceDown {
+        /// Name of the AnalysisRun.
+        run: String,
+        /// Name of the metric.
+        metric: String,
+        /// What failed.
+        message: String,
+    },
+    /// An object that the spec names is not there.
+    MissingObject {
+        /// Kind and name.
+        object: String,
+    },
+    /// A ReplicaSet does not yet exist, or its status does not speak of its present spec.
+    ReplicaSetNotSettled {
+        /// Its name.
+        replica_set: String,
+    },
+    /// The plan would have broken a safety rule; nothing is changed.
+    UnsafePlan {
+        /// The rule, in words.
+        rule: String,
+    },
+}
+
+impl Hold {
+    /// The name of the reason, in CamelCase, bounded, fit for a metric label.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Hold::PausedBySpec => "PausedBySpec",
+            Hold::WaitingForPromotion { .. } => "WaitingForPromotion",
+            Hold::PauseRunning { .. } => "PauseRunning",
+            Hold::Inconclusive { .. } => "Inconclusive",
+            Hold::CanaryNotAvailable { .. } => "CanaryNotAvailable",
+            Hold::StableNotAvailable { .. } => "StableNotAvailable",
+            Hold::WeightNotObserved { .. } => "WeightNotObserved",
+            Hold::Propagating { .. } => "Propagating",
+            Hold::AnalysisRunning { .. } => "AnalysisRunning",
+            Hold::NoData { .. } => "NoData",
+            Hold::SourceDown { .. } => "SourceDown",
+            Hold::MissingObject { .. } => "MissingObject",
+            Hold::ReplicaSetNotSettled { .. } => "ReplicaSetNotSettled",
+            Hold::UnsafePlan { .. } => "UnsafePlan",
+        }
+    }
+
+    /// Whether the step clock stands still while this lasts.
+    #[must_use]
+    pub fn stops_step_clock(&self) -> bool {
+        match self {
+            Hold::NoData { .. } | Hold::SourceDown { .. } => true,
+            Hold::PausedBySpec
+            | Hold::WaitingForPromotion { .. }
+            | Hold::PauseRunning { .. }
+            | Hold::Inconclusive { .. }
+            | Hold::CanaryNotAvailable { .. }
+            | Hold::StableNotAvailable { .. }
+            | Hold::WeightNotObserved { .. }
+            | Hold::Propagating { .. }
+            | Hold::AnalysisRunning { .. }
+            | Hold::MissingObject { .. }
+            | Hold::ReplicaSetNotSettled { .. }
+            | Hold::UnsafePlan { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Hold::PausedBySpec => write!(f, "paused by spec.paused; ends when that is false"),
+            Hold::WaitingForPromotion { step } => {
+                write!(f, "step {} is a pause without end; ends with a promotion", step + 1)
+            }
+            Hold::PauseRunning { step, until } => {
+                write!(f, "step {} pauses until {}", step + 1, until.format("%H:%M:%S"))
+            }
+            Hold::Inconclusive { run } => {
+                write!(f, "analysis {run} is inconclusive; ends with a promotion or an abort")
+            }
+            Hold::CanaryNotAvailable { available, desired } => {
+                write!(f, "{available} of {desired} canary pods are available")
+            }
+            Hold::StableNotAvailable { available, needed } => {
+                write!(f, "{available} of the {needed} stable pods that its share of traffic needs are available")
+            }
+            Hold::WeightNotObserved { desired, observed } => {
+                write!(f, "the routes give the canary {observed} %, {desired} % is wanted")
+            }
+            Hold::Propagating { change, until } => {
+                write!(f, "{change} spreads through the mesh until {}", until.format("%H:%M:%S"))
+            }
+            Hold::AnalysisRunning { run } => write!(f, "analysis {run} is running"),
+            Hold::NoData { run, metric, message } => {
+                write!(f, "metric {metric} of {run} has no data ({message}); the step waits, nothing is rolled back")
+            }
+            Hold::SourceDown { run, metric, message } => {
+                write!(f, "the source of metric {metric} of {run} cannot be asked ({message}); the step waits, nothing is rolled back")
+            }
+            Hold::MissingObject { object } => write!(f, "{object} does not exist"),
+            Hold::ReplicaSetNotSettled { replica_set } => {
+                write!(f, "ReplicaSet {replica_set} has not caught up with its spec")
+            }
+            Hold::UnsafePlan { rule } => write!(f, "the next change would be unsafe: {rule}"),
+        }
+    }
+}

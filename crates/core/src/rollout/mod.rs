@@ -1,0 +1,40 @@
+//! Rollouts: which revision gets which share of traffic, and what must happen next.
+
+pub mod hold;
+pub mod observed;
+
+pub use hold::Hold;
+pub use observed::Observed;
+
+use crate::plan::{Event, Planned, Wake};
+use serin_api::RolloutStatus;
+
+/// What should happen to a Rollout next.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// The status to write, if it differs from the one observed.
+    pub status: Option<RolloutStatus>,
+    /// Changes of the cluster, in order; each may rely on the ones before it having been accepted.
+    pub effects: Vec<Planned>,
+    /// Events that tell of what the status now says.
+    pub events: Vec<Event>,
+    /// When to look again although nothing changed.
+    pub wake: Option<Wake>,
+    /// Why the rollout does not move now.
+    pub holds: Vec<Hold>,
+    /// Facts for metrics and the live view.
+    pub facts: Facts,
+}
+
+/// What a decision found out on its way, for metrics and the live view.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    /// Canary weight that is wanted now, in percent of the route; `None` without traffic routing.
+    pub weight_desired: Option<i32>,
+    /// Canary weight that the routes carry now, in percent; `None` if it cannot be read.
+    pub weight_observed: Option<i32>,
+    /// True if a route carried a weight that this controller had not written.
+    pub weight_overwritten: bool,
+    /// True if the plan broke a safety rule and was dropped.
+    pub unsafe_plan: bool,
+}
