@@ -1,0 +1,1 @@
+//! Answers PromQL over the HTTP API of Prometheus.

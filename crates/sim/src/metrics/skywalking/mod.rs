@@ -1,0 +1,1 @@
+//! Answers GraphQL as a SkyWalking OAP server does.
