@@ -34,7 +34,7 @@ wire! {
         )
     )]
     pub struct AnalysisRunSpec {
-        /// What is measured; written even if empty.
+        /// What is measured.
         pub metrics: Vec<Metric>,
         /// The arguments and their values.
         pub args: Vec<Argument>,

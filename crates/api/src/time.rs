@@ -59,8 +59,11 @@ impl Serialize for Time {
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        let instant = DateTime::parse_from_rfc3339(&text)
-            .map_err(|_| de::Error::custom(format_args!("`{text}` is not a time such as 2026-01-31T12:00:00Z")))?;
+        let instant = DateTime::parse_from_rfc3339(&text).map_err(|_| {
+            de::Error::custom(format_args!(
+                "`{text}` is not a time such as 2026-01-31T12:00:00Z"
+            ))
+        })?;
         Ok(Self(instant.to_utc()))
     }
 }
