@@ -25,10 +25,11 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
     ]
 }
 
-/// Fields that must be given inside an object, by the name of the property that holds the object or the list of them.
+/// Fields that must be given inside an object, by the name of the property that holds the object or the list of them,
+/// wherever the object has all of these fields.
 ///
 /// Only what Argo Rollouts requires too, and only in specs: a status must always be storable.
-const REQUIRED: [(&str, &[&str]); 31] = [
+const REQUIRED: [(&str, &[&str]); 39] = [
     ("alb", &["servicePort"]),
     ("ambassador", &["mappings"]),
     ("analyses", &["name", "templateName"]),
@@ -42,15 +43,31 @@ const REQUIRED: [(&str, &[&str]); 31] = [
         &["canarySubsetName", "name", "stableSubsetName"],
     ),
     ("dryRun", &["metricName"]),
+    ("experiment", &["templates"]),
     ("experimentScope", &["region", "scope", "step"]),
     ("fieldRef", &["fieldPath"]),
     ("headers", &["key", "value"]),
     ("job", &["spec"]),
+    (
+        "kayenta",
+        &[
+            "address",
+            "application",
+            "canaryConfigName",
+            "configurationAccountName",
+            "metricsAccountName",
+            "scopes",
+            "storageAccountName",
+            "threshold",
+        ],
+    ),
     ("managedRoutes", &["name"]),
+    ("match", &["headerName", "headerValue"]),
     ("measurementRetention", &["limit", "metricName"]),
     ("metrics", &["name", "provider"]),
     ("newRelic", &["query"]),
     ("pingPong", &["pingService", "pongService"]),
+    ("plugin", &["name"]),
     (
         "preferredDuringSchedulingIgnoredDuringExecution",
         &["weight"],
@@ -61,8 +78,15 @@ const REQUIRED: [(&str, &[&str]); 31] = [
     ("secretKeyRef", &["key", "name"]),
     ("setMirrorRoute", &["name"]),
     ("stableVirtualNodeRef", &["name"]),
+    ("stickinessConfig", &["durationSeconds", "enabled"]),
+    ("templates", &["name", "selector", "template"]),
+    ("templates", &["name", "specRef"]),
     ("threshold", &["marginal", "pass"]),
     ("traefik", &["weightedTraefikServiceName"]),
+    (
+        "virtualNodeGroup",
+        &["canaryVirtualNodeRef", "stableVirtualNodeRef"],
+    ),
     ("virtualService", &["name"]),
     ("virtualServices", &["name"]),
     ("web", &["url"]),
@@ -75,10 +99,24 @@ const DATADOG_DEFAULTS: [(&str, &str); 3] = [
     ("requestTimeout", "10s"),
 ];
 
+/// The aggregators that Datadog knows.
+const DATADOG_AGGREGATORS: [&str; 9] = [
+    "avg",
+    "min",
+    "max",
+    "sum",
+    "last",
+    "percentile",
+    "mean",
+    "l2norm",
+    "area",
+];
+
 fn finish(mut definition: CustomResourceDefinition) -> CustomResourceDefinition {
+    let kind = definition.spec.names.kind.as_str();
     for version in &mut definition.spec.versions {
         // Clients write the status of all kinds but Rollout together with the main resource.
-        if definition.spec.names.kind != "Rollout"
+        if kind != "Rollout"
             && let Some(subresources) = &mut version.subresources
         {
             subresources.status = None;
@@ -86,39 +124,46 @@ fn finish(mut definition: CustomResourceDefinition) -> CustomResourceDefinition 
         if let Some(validation) = &mut version.schema
             && let Some(root) = &validation.open_api_v3_schema
         {
-            validation.open_api_v3_schema = Some(finish_schema(root));
+            validation.open_api_v3_schema = Some(finish_schema(kind, root));
         }
     }
     definition
 }
 
-fn finish_schema(root: &JSONSchemaProps) -> JSONSchemaProps {
+fn finish_schema(kind: &str, root: &JSONSchemaProps) -> JSONSchemaProps {
     let mut root = serde_json::to_value(root).expect("a schema has only string keys");
     schema::clean(&mut root);
-    if let Some(spec) = root.pointer_mut("/properties/spec") {
-        schema::visit(spec, &mut finish_spec_property);
-        if let Some(selector) = spec.pointer_mut("/properties/selector") {
-            selector["x-kubernetes-validations"] =
+    for (property, json_type) in [
+        ("apiVersion", "string"),
+        ("kind", "string"),
+        ("metadata", "object"),
+    ] {
+        root["properties"][property] = json!({ "type": json_type });
+    }
+    let spec = &mut root["properties"]["spec"];
+    schema::visit(spec, &mut finish_spec_property);
+    match kind {
+        "Rollout" => {
+            spec["properties"]["selector"]["x-kubernetes-validations"] =
                 json!([{ "rule": "self == oldSelf", "message": ".spec.selector is immutable" }]);
         }
-        if spec
-            .pointer("/properties/templates/items/properties/template")
-            .is_some()
-        {
-            spec["properties"]["templates"]["items"]["required"] =
-                json!(["name", "selector", "template"]);
-        }
+        "AnalysisRun" => spec["required"] = json!(["metrics"]),
+        "Experiment" => spec["required"] = json!(["templates"]),
+        _ => {}
     }
     serde_json::from_value(root).expect("the schema is made of the keywords that the type knows")
 }
 
-/// Finishes one property of a spec; `node` is its schema, or that of its items if it is a list.
-fn finish_spec_property(name: &str, node: &mut Value) {
-    if let Some((_, fields)) = REQUIRED.iter().find(|(property, _)| *property == name)
-        && fields
-            .iter()
-            .all(|field| node["properties"].get(field).is_some())
-    {
+/// Finishes one property of a spec and tells whether the properties in it are to be visited; `node` is its schema, or
+/// that of its items if it is a list.
+fn finish_spec_property(name: &str, node: &mut Value) -> bool {
+    let required = REQUIRED.iter().find(|(property, fields)| {
+        *property == name
+            && fields
+                .iter()
+                .all(|field| node["properties"].get(field).is_some())
+    });
+    if let Some((_, fields)) = required {
         node["required"] = json!(fields);
     }
     match name {
@@ -127,13 +172,18 @@ fn finish_spec_property(name: &str, node: &mut Value) {
             node["properties"]["metadata"] = pod_template::metadata();
             node["properties"]["spec"] = pod_template::job_spec();
         }
+        "selector" => *node = schema::selector(),
         "datadog" => {
             for (property, default) in DATADOG_DEFAULTS {
                 node["properties"][property]["default"] = json!(default);
             }
             node["properties"]["apiVersion"]["enum"] = json!(["v1", "v2"]);
+            node["properties"]["aggregator"]["enum"] = json!(DATADOG_AGGREGATORS);
         }
-        "selector" => *node = schema::selector(),
-        _ => {}
+        _ => return true,
     }
+    false
 }
+
+#[cfg(test)]
+mod tests;

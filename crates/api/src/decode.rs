@@ -287,7 +287,8 @@ mod tests {
         }
     }
 
-    fn rollout(spec: Value) -> Value {
+    fn rollout(spec: impl Into<Value>) -> Value {
+        let spec: Value = spec.into();
         json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": { "name": "web" }, "spec": spec })
     }
 

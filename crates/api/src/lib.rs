@@ -11,7 +11,7 @@ mod analysis_run;
 mod blue_green;
 mod canary;
 mod crds;
-mod decode;
+pub mod decode;
 mod experiment;
 pub mod istio;
 pub mod labels;

@@ -179,3 +179,45 @@ where
 pub(crate) fn any_object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Reads `wire` and expects its views as a number and as a percentage, and the same to be written.
+    fn check(case: &str, wire: &Value, as_int: Option<i64>, as_percent: Option<i64>) {
+        let value: IntOrString = serde_json::from_value(wire.clone()).unwrap();
+        assert_eq!(value.as_int(), as_int, "{case}");
+        assert_eq!(value.as_percent(), as_percent, "{case}");
+        assert_eq!(&serde_json::to_value(&value).unwrap(), wire, "{case}");
+    }
+
+    #[test]
+    fn numbers_and_texts_are_told_apart() {
+        check("a number", &json!(3), Some(3), None);
+        check("a negative number", &json!(-1), Some(-1), None);
+        check("a number in quotes", &json!("25"), Some(25), None);
+        check("a percentage", &json!("25%"), None, Some(25));
+        check("a duration", &json!("10m"), None, None);
+        check("a placeholder", &json!("{{args.limit}}"), None, None);
+        check("an empty text", &json!(""), None, None);
+        check(
+            "more than a number can hold",
+            &json!("99999999999999999999"),
+            None,
+            None,
+        );
+    }
+
+    #[test]
+    fn fractions_and_lists_are_neither() {
+        for wire in [json!(1.5), json!([1]), json!({}), json!(true)] {
+            assert!(
+                serde_json::from_value::<IntOrString>(wire.clone()).is_err(),
+                "{wire}"
+            );
+        }
+    }
+}

@@ -8,7 +8,8 @@ use super::schema;
 
 /// The keys by which the items of a list are told apart when several clients apply parts of it.
 ///
-/// Without them a client that applies one container would replace the whole list.
+/// Without them a client that applies one container would replace the whole list. A key must be required or have a
+/// default, or the API server refuses the definition.
 const LIST_KEYS: [(&str, &[&str]); 13] = [
     ("claims", &["name"]),
     ("containers", &["name"]),
@@ -26,6 +27,29 @@ const LIST_KEYS: [(&str, &[&str]); 13] = [
     ),
     ("volumeDevices", &["devicePath"]),
     ("volumeMounts", &["mountPath"]),
+];
+
+/// Objects that only one client at a time can own as a whole.
+const ATOMIC_OBJECTS: [&str; 10] = [
+    "configMapKeyRef",
+    "configMapRef",
+    "fieldRef",
+    "imagePullSecrets",
+    "nodeSelector",
+    "nodeSelectorTerms",
+    "preference",
+    "resourceFieldRef",
+    "secretKeyRef",
+    "secretRef",
+];
+
+/// References to objects whose name may be empty.
+const REFERENCES: [&str; 5] = [
+    "configMapKeyRef",
+    "configMapRef",
+    "imagePullSecrets",
+    "secretKeyRef",
+    "secretRef",
 ];
 
 /// The schema of a pod template.
@@ -77,23 +101,27 @@ fn finish_property(name: &str, property: &mut Value) {
         "limits" | "requests" | "volumes" => {
             *property = json!({ "x-kubernetes-preserve-unknown-fields": true });
         }
-        "grpc" => property["properties"]["service"]["default"] = json!(""),
         "labelSelector" | "namespaceSelector" => *property = schema::selector(),
+        "grpc" => property["properties"]["service"]["default"] = json!(""),
+        "ports" => property["items"]["properties"]["protocol"]["default"] = json!("TCP"),
         _ => {}
     }
-    let Some((_, keys)) = LIST_KEYS.iter().find(|(list, _)| *list == name) else {
-        return;
+    if let Some((_, keys)) = LIST_KEYS.iter().find(|(list, _)| *list == name) {
+        property["x-kubernetes-list-type"] = json!("map");
+        property["x-kubernetes-list-map-keys"] = json!(keys);
+    }
+    let node = if property.get("items").is_some() {
+        &mut property["items"]
+    } else {
+        property
     };
-    let item = &mut property["items"]["properties"];
-    if item.is_null() {
-        return;
+    if ATOMIC_OBJECTS.contains(&name) {
+        node["x-kubernetes-map-type"] = json!("atomic");
     }
-    // A key must be required or have a default, or the API server refuses the definition.
-    match name {
-        "ports" => item["protocol"]["default"] = json!("TCP"),
-        "imagePullSecrets" => item["name"]["default"] = json!(""),
-        _ => {}
+    if REFERENCES.contains(&name) {
+        node["properties"]["name"]["default"] = json!("");
+        if let Some(Value::Array(required)) = node.get_mut("required") {
+            required.retain(|field| field != "name");
+        }
     }
-    property["x-kubernetes-list-type"] = json!("map");
-    property["x-kubernetes-list-map-keys"] = json!(keys);
 }

@@ -30,7 +30,7 @@ pub(super) fn of<T: JsonSchema>() -> Value {
 /// Removes the [`MEANINGLESS`] keywords of a schema and all schemas in it.
 pub(super) fn clean(schema: &mut Value) {
     each(schema, &mut |node| {
-        node.retain(|keyword, _| !MEANINGLESS.contains(&keyword.as_str()))
+        node.retain(|keyword, _| !MEANINGLESS.contains(&keyword.as_str()));
     });
 }
 
@@ -41,17 +41,18 @@ pub(super) fn strip_descriptions(schema: &mut Value) {
     });
 }
 
-/// Calls `on_property` for all properties of a schema and of the schemas in it, outermost first, with the property's
-/// name and schema, or that of its items if it is a list.
-pub(super) fn visit(schema: &mut Value, on_property: &mut dyn FnMut(&str, &mut Value)) {
+/// Calls `on_property` for the properties of a schema and of the schemas in it, outermost first, with the property's
+/// name and schema, or that of its items if it is a list. Where it returns false, what lies inside is not visited.
+pub(super) fn visit(schema: &mut Value, on_property: &mut dyn FnMut(&str, &mut Value) -> bool) {
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         for (name, property) in properties {
             let mut node = property;
             while node.get("items").is_some() {
                 node = &mut node["items"];
             }
-            on_property(name, node);
-            visit(node, on_property);
+            if on_property(name, node) {
+                visit(node, on_property);
+            }
         }
     }
     if let Some(values) = schema.get_mut("additionalProperties") {
