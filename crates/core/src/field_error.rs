@@ -14,10 +14,7 @@ pub struct FieldError {
 impl FieldError {
     /// A mistake at `field`.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        FieldError {
-            field: field.into(),
-            message: message.into(),
-        }
+        FieldError { field: field.into(), message: message.into() }
     }
 
     /// The same mistake seen from an object that holds the spec under `prefix`.
@@ -29,10 +26,7 @@ impl FieldError {
             (false, false) if self.field.starts_with('[') => format!("{prefix}{}", self.field),
             (false, false) => format!("{prefix}.{}", self.field),
         };
-        FieldError {
-            field,
-            message: self.message,
-        }
+        FieldError { field, message: self.message }
     }
 
     /// Several mistakes as one line, for messages in a status.
@@ -44,11 +38,7 @@ impl FieldError {
 
 impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.field.is_empty() {
-            f.write_str(&self.message)
-        } else {
-            write!(f, "{}: {}", self.field, self.message)
-        }
+        if self.field.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.field, self.message) }
     }
 }
 

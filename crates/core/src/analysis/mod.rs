@@ -1,7 +1,24 @@
 //! Analysis runs: what to measure next, and what the measurements mean.
 
+pub mod args;
+mod assess;
 pub mod condition;
+mod decide;
+mod field_path;
+mod fold;
+pub mod holding;
+pub mod judge;
+pub mod merge;
+mod metric;
+pub mod parse;
+pub mod phase;
+mod rules;
 pub mod sample;
+pub mod schedule;
+pub mod template;
+
+pub use decide::decide;
+pub use holding::holding;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
