@@ -69,7 +69,7 @@ impl<'a> Call<'a> {
         let id = found
             .filter(|id| shared || store.registry.kind(*id).serves(version))
             .ok_or_else(ApiError::unknown_path)?;
-        let kind = Arc::new(store.registry.kind(id).clone());
+        let kind = Arc::clone(store.registry.kind(id));
         let view = View {
             kind: Arc::clone(&kind),
             api_version: convert::api_version(group, version),

@@ -1,6 +1,7 @@
 //! Which kinds the cluster serves, and what is special about each.
 
 use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -114,23 +115,27 @@ impl Kind {
 /// All kinds, in the order in which they were registered.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    kinds: Vec<Kind>,
+    kinds: Vec<Arc<Kind>>,
 }
 
 impl Registry {
     /// The built-in kinds, Istio's networking kinds and our own.
     pub(crate) fn new() -> Self {
-        let mut kinds = builtin();
-        kinds.extend(istio());
-        kinds.extend(rollouts());
-        Self { kinds }
+        static INITIAL: OnceLock<Vec<Arc<Kind>>> = OnceLock::new();
+        let kinds = INITIAL.get_or_init(|| {
+            let kinds = builtin().into_iter().chain(istio()).chain(rollouts());
+            kinds.map(Arc::new).collect()
+        });
+        Self {
+            kinds: kinds.clone(),
+        }
     }
 
-    pub(crate) fn kind(&self, id: KindId) -> &Kind {
+    pub(crate) fn kind(&self, id: KindId) -> &Arc<Kind> {
         &self.kinds[id.0]
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (KindId, &Kind)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (KindId, &Arc<Kind>)> {
         self.kinds
             .iter()
             .enumerate()
@@ -157,17 +162,17 @@ impl Registry {
     pub(crate) fn register(&mut self, kind: Kind) -> KindId {
         let place = self.by_plural(&kind.resource.group, &kind.resource.plural);
         if let Some(id) = place {
-            self.kinds[id.0] = kind;
+            self.kinds[id.0] = Arc::new(kind);
             return id;
         }
-        self.kinds.push(kind);
+        self.kinds.push(Arc::new(kind));
         KindId(self.kinds.len() - 1)
     }
 
     /// Stops serving a kind whose definition was deleted.
     pub(crate) fn retire(&mut self, group: &str, plural: &str) {
         if let Some(id) = self.by_plural(group, plural) {
-            self.kinds[id.0].served = false;
+            Arc::make_mut(&mut self.kinds[id.0]).served = false;
         }
     }
 
@@ -239,16 +244,13 @@ fn istio() -> Vec<Kind> {
         .collect()
 }
 
+/// Our own kinds, from the definitions that are applied to real clusters.
 fn rollouts() -> Vec<Kind> {
-    vec![
-        Kind::builtin(&res::ROLLOUTS, &["ro"])
-            .with_replicas("/status/HPAReplicas", "/status/selector")
-            .custom(),
-        Kind::builtin(&res::ANALYSIS_TEMPLATES, &["at"]).custom(),
-        Kind::builtin(&res::CLUSTER_ANALYSIS_TEMPLATES, &["cat"]).custom(),
-        Kind::builtin(&res::ANALYSIS_RUNS, &["ar"]).custom(),
-        Kind::builtin(&res::EXPERIMENTS, &["exp"]).custom(),
-    ]
+    serin_api::crds()
+        .iter()
+        .filter_map(|definition| serde_json::to_value(definition).ok())
+        .filter_map(|definition| super::definition::kind(&definition))
+        .collect()
 }
 
 #[cfg(test)]
@@ -264,6 +266,25 @@ mod tests {
             ("ServiceMonitor", "servicemonitors"),
         ] {
             assert_eq!(plural_of(kind), plural, "{kind}");
+        }
+    }
+
+    #[test]
+    fn our_own_kinds_are_registered_as_defined() {
+        let registry = Registry::new();
+        for resource in [
+            &res::ROLLOUTS,
+            &res::ANALYSIS_TEMPLATES,
+            &res::CLUSTER_ANALYSIS_TEMPLATES,
+            &res::ANALYSIS_RUNS,
+            &res::EXPERIMENTS,
+        ] {
+            let id = registry.by_plural(&resource.group, &resource.plural);
+            let kind = registry.kind(id.expect("the kind is registered"));
+            assert_eq!(kind.resource.kind, resource.kind);
+            assert_eq!(kind.resource.version, resource.version);
+            assert_eq!(kind.resource.namespaced, resource.namespaced);
+            assert!(kind.schema.is_some(), "{resource}");
         }
     }
 

@@ -116,6 +116,13 @@ impl Request {
             return serde_saphyr::from_str(&text)
                 .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")));
         }
+        if self.content_type.contains("protobuf") || self.content_type.contains("cbor") {
+            return Err(ApiError::new(
+                415,
+                "UnsupportedMediaType",
+                "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml",
+            ));
+        }
         serde_json::from_slice(&self.body)
             .map_err(|error| ApiError::bad_request(format!("error decoding JSON: {error}")))
     }

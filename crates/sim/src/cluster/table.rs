@@ -15,7 +15,7 @@ pub(crate) fn table(view: &View, objects: &[Value]) -> Value {
         .map(|object| {
             let cells: Vec<Value> = columns
                 .iter()
-                .map(|column| (column.cell)(object, view.now))
+                .map(|column| column.cell(object, view.now))
                 .collect();
             json!({"cells": cells, "object": carried(view, object)})
         })

@@ -52,7 +52,7 @@ impl Store {
         mut object: Value,
         write: &Write<'_>,
     ) -> Result<Arc<Value>, ApiError> {
-        let known = self.registry.kind(kind).clone();
+        let known = Arc::clone(self.registry.kind(kind));
         if meta::name(&object).is_empty() && !meta::text(&object, "generateName").is_empty() {
             let name = format!("{}{}", meta::text(&object, "generateName"), self.suffix());
             meta::assign(&mut object, "name", Some(json!(name)));
@@ -105,7 +105,7 @@ impl Store {
         (new, mut owners): (Value, Owners),
         write: &Write<'_>,
     ) -> Result<Arc<Value>, ApiError> {
-        let known = self.registry.kind(kind).clone();
+        let known = Arc::clone(self.registry.kind(kind));
         let old = Arc::clone(self.get(kind, place)?);
         check_preconditions(&known, &old, &new)?;
         let mut next = merge_parts(&known, &old, new, write.part);
