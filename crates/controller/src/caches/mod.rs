@@ -1,0 +1,245 @@
+//! What the cluster looks like, as far as decisions need it: decoded once per change, indexed by owner and by reference.
+//!
+//! The work per change depends on the objects that it concerns, not on how many others there are.
+
+mod decode;
+mod enter;
+mod read;
+mod references;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use serin_api::{AnalysisRun, Rollout, labels};
+use serin_core::rollout::observed::{Found, Pod, Raw, ReplicaSet, Template, Workload};
+
+use crate::change::{Change, Key, Kind, ObjectName};
+use decode::Owner;
+use references::{Index, Reference, References};
+
+/// Which objects are this controller's business.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only Rollouts and AnalysisRuns whose instance label has this value; without it, only those without the label.
+    pub instance_id: Option<String>,
+    /// Only objects of this namespace, beside those of the whole cluster.
+    pub namespace: Option<String>,
+}
+
+/// Typed views of all watched objects, and the indexes between them.
+#[derive(Debug, Default)]
+pub struct Caches {
+    filter: Filter,
+    rollouts: BTreeMap<ObjectName, RolloutEntry>,
+    rollouts_by_uid: BTreeMap<String, ObjectName>,
+    /// Rollouts by what they name.
+    referrers: Index<Reference, ObjectName>,
+    replica_sets: BTreeMap<ObjectName, ReplicaSetEntry>,
+    replica_sets_by_uid: BTreeMap<String, ObjectName>,
+    /// ReplicaSets by the UID of their controller.
+    replica_sets_by_owner: Index<String, ObjectName>,
+    /// ReplicaSets without a controller, by namespace.
+    orphans: Index<String, ObjectName>,
+    pods: BTreeMap<ObjectName, PodEntry>,
+    /// Pods by the UID of their ReplicaSet.
+    pods_by_owner: Index<String, ObjectName>,
+    runs: BTreeMap<ObjectName, RunEntry>,
+    /// AnalysisRuns by the UID of their controller.
+    runs_by_owner: Index<String, ObjectName>,
+    /// Everything else: what Rollouts name.
+    others: BTreeMap<Reference, OtherEntry>,
+    /// Templates by the templates that they include.
+    including: Index<Reference, Reference>,
+}
+
+#[derive(Debug)]
+struct RolloutEntry {
+    rollout: Arc<Rollout>,
+    status: Arc<Value>,
+    uid: String,
+    version: String,
+    references: References,
+}
+
+#[derive(Debug)]
+struct ReplicaSetEntry {
+    view: ReplicaSet,
+    owner: Option<Owner>,
+    version: String,
+}
+
+#[derive(Debug)]
+struct PodEntry {
+    view: Pod,
+    owner: Option<String>,
+    version: String,
+}
+
+#[derive(Debug)]
+struct RunEntry {
+    run: Arc<AnalysisRun>,
+    status: Arc<Value>,
+    uid: String,
+    owner: Option<String>,
+    version: String,
+}
+
+#[derive(Debug)]
+struct OtherEntry {
+    view: View,
+    uid: String,
+    version: String,
+}
+
+#[derive(Debug, PartialEq)]
+enum View {
+    Raw(Raw),
+    Workload(Found<Workload>),
+    Template(Found<Template>),
+}
+
+impl Caches {
+    /// Empty caches.
+    #[must_use]
+    pub fn new(filter: Filter) -> Self {
+        Caches {
+            filter,
+            ..Caches::default()
+        }
+    }
+
+    /// Takes in a change that was seen at `now`; answers with the keys that have to be looked at again, in order.
+    pub fn apply(&mut self, change: Change, now: DateTime<Utc>) -> Vec<Key> {
+        let mut keys = BTreeSet::new();
+        match change {
+            Change::Applied(kind, object) => self.applied(kind, object, now, &mut keys),
+            Change::Deleted(kind, object) => {
+                if let Some(identity) = decode::identity(kind, &object) {
+                    self.removed(kind, &identity.name, &mut keys);
+                }
+            }
+            Change::Replaced(kind, objects) => {
+                let listed = objects
+                    .iter()
+                    .filter_map(|object| decode::identity(kind, object));
+                let listed: BTreeSet<ObjectName> = listed.map(|identity| identity.name).collect();
+                let gone: Vec<ObjectName> = self
+                    .names(kind)
+                    .filter(|name| !listed.contains(name))
+                    .collect();
+                for name in gone {
+                    self.removed(kind, &name, &mut keys);
+                }
+                for object in objects {
+                    self.applied(kind, object, now, &mut keys);
+                }
+            }
+        }
+        keys.into_iter().collect()
+    }
+
+    /// Keys of everything that decisions are made about.
+    pub fn keys(&self) -> impl Iterator<Item = Key> {
+        let rollouts = self.rollouts.keys().cloned().map(Key::Rollout);
+        rollouts.chain(self.runs.keys().cloned().map(Key::AnalysisRun))
+    }
+
+    fn applied(
+        &mut self,
+        kind: Kind,
+        object: Arc<Value>,
+        now: DateTime<Utc>,
+        keys: &mut BTreeSet<Key>,
+    ) {
+        let Some(identity) = decode::identity(kind, &object) else {
+            tracing::warn!(%kind, "an object without a name was left out");
+            return;
+        };
+        if !self.is_ours(kind, &identity.name, &object) {
+            self.removed(kind, &identity.name, keys);
+            return;
+        }
+        if !identity.version.is_empty()
+            && self.shown(kind, &identity.name).map(|s| s.version) == Some(&identity.version)
+        {
+            return;
+        }
+        match kind {
+            Kind::Rollout => self.rollout_applied(identity, &object, keys),
+            Kind::ReplicaSet => self.replica_set_applied(identity, &object, keys),
+            Kind::Pod => self.pod_applied(identity, &object, now, keys),
+            Kind::AnalysisRun => self.run_applied(identity, &object, keys),
+            Kind::Service | Kind::VirtualService | Kind::DestinationRule => {
+                let view = View::Raw(decode::raw(object, &identity.version, now));
+                self.other_applied(kind, identity, view, keys);
+            }
+            Kind::Deployment | Kind::PodTemplate => {
+                let view = View::Workload(decode::workload(kind, &object));
+                self.other_applied(kind, identity, view, keys);
+            }
+            Kind::AnalysisTemplate | Kind::ClusterAnalysisTemplate => {
+                let view = View::Template(decode::template(&object));
+                self.other_applied(kind, identity, view, keys);
+            }
+        }
+    }
+
+    fn is_ours(&self, kind: Kind, name: &ObjectName, object: &Value) -> bool {
+        let here = self
+            .filter
+            .namespace
+            .as_ref()
+            .is_none_or(|ns| !kind.is_namespaced() || *ns == name.namespace);
+        let labels = || decode::labels_of(object);
+        here && match kind {
+            Kind::Rollout | Kind::AnalysisRun => {
+                labels().get(labels::INSTANCE_ID) == self.filter.instance_id.as_ref()
+            }
+            Kind::ReplicaSet | Kind::Pod => labels().contains_key(labels::POD_TEMPLATE_HASH),
+            Kind::Deployment
+            | Kind::PodTemplate
+            | Kind::Service
+            | Kind::VirtualService
+            | Kind::DestinationRule
+            | Kind::AnalysisTemplate
+            | Kind::ClusterAnalysisTemplate => true,
+        }
+    }
+
+    fn removed(&mut self, kind: Kind, name: &ObjectName, keys: &mut BTreeSet<Key>) {
+        match kind {
+            Kind::Rollout => {
+                if self.rollouts.contains_key(name) {
+                    self.forget_rollout(name);
+                    keys.insert(Key::Rollout(name.clone()));
+                }
+            }
+            Kind::ReplicaSet => self.forget_replica_set(name, keys),
+            Kind::Pod => self.forget_pod(name, keys),
+            Kind::AnalysisRun => self.forget_run(name, keys),
+            Kind::Deployment
+            | Kind::PodTemplate
+            | Kind::Service
+            | Kind::VirtualService
+            | Kind::DestinationRule
+            | Kind::AnalysisTemplate
+            | Kind::ClusterAnalysisTemplate => {
+                let reference = (kind, name.clone());
+                self.forget_included(&reference);
+                if self.others.remove(&reference).is_some() {
+                    self.concerned_by_other(&reference, keys);
+                }
+            }
+        }
+    }
+}
+
+/// Namespace and name of a raw object; `None` if it has no name.
+pub(crate) fn name_of(kind: Kind, object: &Value) -> Option<ObjectName> {
+    decode::identity(kind, object).map(|identity| identity.name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! What the watches tell the caches, and what the caches tell the queue.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+/// The kinds of objects that the controller watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// argoproj.io Rollout.
+    Rollout,
+    /// apps ReplicaSet with a pod template hash of ours.
+    ReplicaSet,
+    /// core Pod with a pod template hash of ours.
+    Pod,
+    /// apps Deployment, for workload references.
+    Deployment,
+    /// core PodTemplate, for workload references.
+    PodTemplate,
+    /// core Service.
+    Service,
+    /// networking.istio.io VirtualService.
+    VirtualService,
+    /// networking.istio.io DestinationRule.
+    DestinationRule,
+    /// argoproj.io AnalysisTemplate.
+    AnalysisTemplate,
+    /// argoproj.io ClusterAnalysisTemplate.
+    ClusterAnalysisTemplate,
+    /// argoproj.io AnalysisRun.
+    AnalysisRun,
+}
+
+impl Kind {
+    /// All kinds, those first that others refer to.
+    pub const ALL: [Kind; 11] = [
+        Kind::Service,
+        Kind::VirtualService,
+        Kind::DestinationRule,
+        Kind::Deployment,
+        Kind::PodTemplate,
+        Kind::ClusterAnalysisTemplate,
+        Kind::AnalysisTemplate,
+        Kind::Pod,
+        Kind::ReplicaSet,
+        Kind::AnalysisRun,
+        Kind::Rollout,
+    ];
+
+    /// The kind as manifests spell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Rollout => "Rollout",
+            Kind::ReplicaSet => "ReplicaSet",
+            Kind::Pod => "Pod",
+            Kind::Deployment => "Deployment",
+            Kind::PodTemplate => "PodTemplate",
+            Kind::Service => "Service",
+            Kind::VirtualService => "VirtualService",
+            Kind::DestinationRule => "DestinationRule",
+            Kind::AnalysisTemplate => "AnalysisTemplate",
+            Kind::ClusterAnalysisTemplate => "ClusterAnalysisTemplate",
+            Kind::AnalysisRun => "AnalysisRun",
+        }
+    }
+
+    /// Whether objects of this kind live in a namespace.
+    #[must_use]
+    pub fn is_namespaced(self) -> bool {
+        self != Kind::ClusterAnalysisTemplate
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A change of the cluster as a watch reports it; objects are whole and raw.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// An object was created or changed.
+    Applied(Kind, Arc<Value>),
+    /// An object is gone; the value is its last known state, of which only the metadata is read.
+    Deleted(Kind, Arc<Value>),
+    /// A fresh list of all objects of a kind: whatever is not in it is gone.
+    Replaced(Kind, Vec<Arc<Value>>),
+}
+
+/// Namespace and name of an object; the namespace is empty for objects of the whole cluster.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObjectName {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl ObjectName {
+    /// The object `name` in `namespace`.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        ObjectName {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// Something to decide about: one reconcile at a time works on a key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// A Rollout.
+    Rollout(ObjectName),
+    /// An AnalysisRun.
+    AnalysisRun(ObjectName),
+}
+
+impl Key {
+    /// The Rollout `name` in `namespace`.
+    pub fn rollout(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Key::Rollout(ObjectName::new(namespace, name))
+    }
+
+    /// The AnalysisRun `name` in `namespace`.
+    pub fn analysis_run(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Key::AnalysisRun(ObjectName::new(namespace, name))
+    }
+
+    /// Namespace and name of the object.
+    #[must_use]
+    pub fn object(&self) -> &ObjectName {
+        match self {
+            Key::Rollout(object) | Key::AnalysisRun(object) => object,
+        }
+    }
+
+    /// Kind of the object.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Key::Rollout(_) => Kind::Rollout,
+            Key::AnalysisRun(_) => Kind::AnalysisRun,
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind(), self.object())
+    }
+}

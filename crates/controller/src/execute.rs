@@ -1,0 +1,259 @@
+//! Brings a decision about: the status first, then the effects in order, then the events.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use serin_core::plan::{Verb, Wake, Write};
+
+use crate::change::{Key, Kind, ObjectName};
+use crate::cluster::{Cluster, kind_of};
+use crate::decision::{Order, Orders, Subject};
+use crate::error::Error;
+use crate::events;
+use crate::lease::Leadership;
+use crate::ledger::Mark;
+use crate::queue::{Backoff, Next};
+
+/// What came of a decision.
+#[derive(Debug)]
+pub struct Report {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Whether the status was written.
+    pub status_written: bool,
+    /// The writes that were made, in order, the status among them.
+    pub writes: Vec<Written>,
+    /// Number of events published.
+    pub events: usize,
+}
+
+/// How the execution of a decision ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Everything was done.
+    Done,
+    /// Somebody else wrote first. What follows was dropped; it has to be observed and decided again.
+    Conflict {
+        /// Verb, kind and name.
+        operation: String,
+    },
+    /// A write failed. What follows was dropped.
+    Failed(Error),
+    /// We are not the leader any more; nothing further was written.
+    Fenced,
+}
+
+/// A write that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Kind of the object.
+    pub kind: Kind,
+    /// Namespace and name.
+    pub name: ObjectName,
+    /// `create`, `patch` or `delete`.
+    pub verb: &'static str,
+    /// What the caches have to show before the next decision.
+    pub mark: Mark,
+}
+
+impl Report {
+    /// When the key has to be worked on again.
+    #[must_use]
+    pub fn next(&self, wake: Option<&Wake>) -> Next {
+        match &self.outcome {
+            Outcome::Done => wake.map_or(Next::OnChange, |wake| Next::At(wake.at)),
+            Outcome::Conflict { .. } => Next::Retry(Backoff::Conflict),
+            Outcome::Failed(error) => Next::Retry(error.backoff()),
+            Outcome::Fenced => Next::Retry(Backoff::Unavailable),
+        }
+    }
+}
+
+/// What is needed to write.
+#[derive(Clone, Debug)]
+pub struct Executor {
+    /// The API server.
+    pub cluster: Cluster,
+    /// Whether we may write.
+    pub leadership: Leadership,
+}
+
+impl Executor {
+    /// Carries out orders that were decided at `now`. A failed event is logged and fails nothing.
+    pub async fn execute(&self, orders: &Orders, now: DateTime<Utc>) -> Report {
+        let mut report = Report {
+            outcome: Outcome::Done,
+            status_written: false,
+            writes: Vec::new(),
+            events: 0,
+        };
+        if let Some(patch) = &orders.status {
+            match self.write_status(&orders.subject, patch).await {
+                Ok(written) => {
+                    report.status_written = true;
+                    report.writes.push(written);
+                }
+                Err(outcome) => return Report { outcome, ..report },
+            }
+        }
+        let mut told = Vec::new();
+        for order in &orders.effects {
+            match self.write(&orders.subject, order).await {
+                Ok(written) => {
+                    report.writes.push(written);
+                    told.extend(&order.event);
+                }
+                Err(outcome) => {
+                    report.outcome = outcome;
+                    break;
+                }
+            }
+        }
+        // The status is written even where an effect failed, so its events are told in any case.
+        for event in orders.events.iter().chain(told) {
+            if !self.leadership.may_write() {
+                break;
+            }
+            match events::publish(&self.cluster, &orders.subject, event, now).await {
+                Ok(()) => report.events += 1,
+                Err(error) => {
+                    tracing::warn!(object = %orders.subject.key, %error, "an event was lost");
+                }
+            }
+        }
+        report
+    }
+
+    async fn write_status(&self, subject: &Subject, patch: &Value) -> Result<Written, Outcome> {
+        self.check_leadership()?;
+        let (kind, name) = (subject.key.kind(), subject.key.object());
+        // Only Rollouts have a status subresource.
+        let subresource = match subject.key {
+            Key::Rollout(_) => "/status",
+            Key::AnalysisRun(_) => "",
+        };
+        let resource = self.cluster.resource(kind);
+        match self
+            .cluster
+            .merge_patch(&resource, name, subresource, patch)
+            .await
+        {
+            Ok(object) => Ok(written(kind, name, "patch", &object)),
+            Err(error) => Err(match error.code() {
+                Some(404 | 409) => Outcome::Conflict {
+                    operation: format!("patch status of {kind} {name}"),
+                },
+                Some(_) | None => Outcome::Failed(error),
+            }),
+        }
+    }
+
+    async fn write(&self, subject: &Subject, order: &Order) -> Result<Written, Outcome> {
+        self.check_leadership()?;
+        let write = &order.write;
+        let namespace = write
+            .namespace
+            .as_ref()
+            .unwrap_or(&subject.key.object().namespace);
+        let (kind, name) = (
+            kind_of(write.target),
+            ObjectName::new(namespace, &write.name),
+        );
+        let verb = verb_name(&write.verb);
+        let error = match self.cluster.write(write, &name).await {
+            Ok(object) => {
+                return Ok(match &write.verb {
+                    Verb::Delete { uid } => deleted(kind, &name, uid),
+                    Verb::Create(_) | Verb::MergePatch(_) | Verb::JsonPatch(_) => {
+                        written(kind, &name, verb, &object)
+                    }
+                });
+            }
+            Err(error) => error,
+        };
+        let conflict = || Outcome::Conflict {
+            operation: format!("{verb} {kind} {name}"),
+        };
+        match (&write.verb, error.code()) {
+            (Verb::Delete { uid }, Some(404 | 409)) => Ok(deleted(kind, &name, uid)),
+            (Verb::Create(object), Some(409)) => self.already_exists(write, &name, object).await,
+            (Verb::MergePatch(_) | Verb::JsonPatch(_), Some(404 | 409)) => Err(conflict()),
+            // A failed `test` of a JSON patch is answered with 422.
+            (Verb::JsonPatch(_), Some(422)) => Err(conflict()),
+            (_, Some(_) | None) => Err(Outcome::Failed(error)),
+        }
+    }
+
+    /// An object that exists counts as created if it has the controller that ours would have.
+    async fn already_exists(
+        &self,
+        write: &Write,
+        name: &ObjectName,
+        wanted: &Value,
+    ) -> Result<Written, Outcome> {
+        let kind = kind_of(write.target);
+        let existing = self.cluster.get(&self.cluster.resource(kind), name).await;
+        let existing = existing.map_err(|error| match error.code() {
+            Some(404) => Outcome::Conflict {
+                operation: format!("create {kind} {name}"),
+            },
+            Some(_) | None => Outcome::Failed(error),
+        })?;
+        let (theirs, ours) = (controller(&existing), controller(wanted));
+        if theirs.map(|owner| &owner["uid"]) == ours.map(|owner| &owner["uid"]) {
+            return Ok(written(kind, name, "create", &existing));
+        }
+        let owner = theirs.map_or("nobody".to_owned(), |owner| {
+            let text = |key: &str| owner[key].as_str().unwrap_or_default().to_owned();
+            format!("{} {}", text("kind"), text("name"))
+        });
+        Err(Outcome::Failed(Error::NameTaken {
+            operation: format!("create {kind} {name}"),
+            owner,
+        }))
+    }
+
+    fn check_leadership(&self) -> Result<(), Outcome> {
+        if self.leadership.may_write() {
+            Ok(())
+        } else {
+            Err(Outcome::Fenced)
+        }
+    }
+}
+
+fn controller(object: &Value) -> Option<&Value> {
+    let owners = object.pointer("/metadata/ownerReferences")?.as_array()?;
+    owners
+        .iter()
+        .find(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true))
+}
+
+fn written(kind: Kind, name: &ObjectName, verb: &'static str, object: &Value) -> Written {
+    let version = object
+        .pointer("/metadata/resourceVersion")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    Written {
+        kind,
+        name: name.clone(),
+        verb,
+        mark: Mark::Version(version.to_owned()),
+    }
+}
+
+fn deleted(kind: Kind, name: &ObjectName, uid: &str) -> Written {
+    Written {
+        kind,
+        name: name.clone(),
+        verb: "delete",
+        mark: Mark::Gone(uid.to_owned()),
+    }
+}
+
+fn verb_name(verb: &Verb) -> &'static str {
+    match verb {
+        Verb::Create(_) => "create",
+        Verb::MergePatch(_) | Verb::JsonPatch(_) => "patch",
+        Verb::Delete { .. } => "delete",
+    }
+}

@@ -1,0 +1,175 @@
+//! Takes the measurements that analysis runs ask for, some at a time, and keeps them until they are in a status.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use serin_core::analysis::sample::{Measure, Outcome, Sample};
+use tokio::sync::{Notify, Semaphore};
+
+use crate::change::ObjectName;
+use crate::clock::Clock;
+use crate::cluster::Cluster;
+use crate::metrics::Metrics;
+use crate::observe::Measured;
+use crate::secrets;
+use crate::source::{self, Transport};
+
+/// How many measurements are taken at a time, over all runs.
+pub const MEASUREMENTS_MAX: usize = 64;
+
+/// Measurements under way, and those that came back; clones are the same.
+#[derive(Clone)]
+pub struct Measurements(Arc<Inner>);
+
+struct Inner {
+    cluster: Cluster,
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    places: Semaphore,
+    runs: Mutex<BTreeMap<ObjectName, Measured>>,
+    done: Notify,
+}
+
+impl Measurements {
+    /// No measurements yet.
+    pub fn new(
+        cluster: Cluster,
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+    ) -> Self {
+        Measurements(Arc::new(Inner {
+            cluster,
+            transport,
+            clock,
+            metrics,
+            places: Semaphore::new(MEASUREMENTS_MAX),
+            runs: Mutex::new(BTreeMap::new()),
+            done: Notify::new(),
+        }))
+    }
+
+    /// Starts a measurement for a run, unless the same is under way; `ring` is called when it is there.
+    pub fn start(&self, run: &ObjectName, measure: Measure, ring: impl FnOnce() + Send + 'static) {
+        if !self
+            .runs()
+            .entry(run.clone())
+            .or_default()
+            .in_flight
+            .insert(measure.metric.clone())
+        {
+            return;
+        }
+        let (measurements, run) = (self.clone(), run.clone());
+        tokio::spawn(async move {
+            let sample = measurements.take(&run, &measure).await;
+            measurements.arrived(&run, sample);
+            ring();
+            measurements.0.done.notify_waiters();
+        });
+    }
+
+    /// What has come back for a run and what is under way. Measurements that came back together are in order of their
+    /// metrics, whichever was faster.
+    #[must_use]
+    pub fn measured(&self, run: &ObjectName) -> Measured {
+        let mut measured = self.runs().get(run).cloned().unwrap_or_default();
+        measured
+            .samples
+            .sort_by(|a, b| (a.started_at, &a.metric).cmp(&(b.started_at, &b.metric)));
+        measured
+    }
+
+    /// Forgets the oldest measurements of a run, since they are in its status now.
+    pub fn settled(&self, run: &ObjectName, count: usize) {
+        let mut runs = self.runs();
+        if let Some(measured) = runs.get_mut(run) {
+            measured.samples.drain(..count.min(measured.samples.len()));
+            if measured.samples.is_empty() && measured.in_flight.is_empty() {
+                runs.remove(run);
+            }
+        }
+    }
+
+    /// Forgets everything about a run that is no more.
+    pub fn forget(&self, run: &ObjectName) {
+        self.runs().remove(run);
+        self.0.done.notify_waiters();
+    }
+
+    /// Completes when no measurement is under way.
+    pub async fn idle(&self) {
+        loop {
+            let mut done = std::pin::pin!(self.0.done.notified());
+            done.as_mut().enable();
+            if self
+                .runs()
+                .values()
+                .all(|measured| measured.in_flight.is_empty())
+            {
+                return;
+            }
+            done.await;
+        }
+    }
+
+    fn arrived(&self, run: &ObjectName, sample: Sample) {
+        let mut runs = self.runs();
+        // A run that was forgotten in the meantime does not come back.
+        let Some(measured) = runs.get_mut(run) else {
+            return;
+        };
+        if measured.in_flight.remove(&sample.metric) {
+            measured.samples.push(sample);
+        }
+    }
+
+    async fn take(&self, run: &ObjectName, measure: &Measure) -> Sample {
+        let _place = self.0.places.acquire().await;
+        let started_at = self.0.clock.now();
+        let sample = match secrets::arguments(&self.0.cluster, &run.namespace, measure).await {
+            Ok(args) => {
+                source::measure(measure, &args.values, self.0.transport.as_ref(), started_at).await
+            }
+            Err(outcome) => self.empty(measure, outcome, started_at),
+        };
+        let sample = Sample {
+            started_at,
+            finished_at: self.0.clock.now(),
+            ..sample
+        };
+        self.0.metrics.measured(&measure.spec.provider, &sample);
+        sample
+    }
+
+    fn empty(&self, measure: &Measure, outcome: Outcome, started_at: DateTime<Utc>) -> Sample {
+        Sample {
+            metric: measure.metric.clone(),
+            started_at,
+            finished_at: self.0.clock.now(),
+            outcome,
+            value: String::new(),
+            metadata: BTreeMap::new(),
+        }
+    }
+
+    fn runs(&self) -> MutexGuard<'_, BTreeMap<ObjectName, Measured>> {
+        self.0.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Measurements {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let in_flight: BTreeSet<String> = self
+            .runs()
+            .values()
+            .flat_map(|m| m.in_flight.clone())
+            .collect();
+        f.debug_struct("Measurements")
+            .field("in_flight", &in_flight)
+            .finish_non_exhaustive()
+    }
+}
