@@ -74,6 +74,11 @@ impl Timeline {
         }
     }
 
+    /// The number of the first scrape that sees a request; the largest number if none does.
+    pub(crate) fn first(&self) -> i64 {
+        self.changes.first().map_or(i64::MAX, |(scrape, _)| *scrape)
+    }
+
     /// The totals at scrape number `scrape`; `None` before the first request.
     pub(crate) fn at(&self, scrape: i64) -> Option<&Totals> {
         let after = self.changes.partition_point(|(at, _)| *at <= scrape);

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use graphql_parser::query::{
     Definition, Document, Field, FragmentDefinition, OperationDefinition, Selection, SelectionSet,
-    Type, Value as Literal, VariableDefinition, parse_query,
+    Type, VariableDefinition, parse_query,
 };
 use serde_json::{Map, Value, json};
 
+use super::literal::{misfit, resolve, undeclared};
 use super::schema::{self, Argument};
 use super::{Asked, Version, queries};
 
@@ -44,7 +45,7 @@ pub(super) fn execute(body: &Value, asked: Asked<'_>) -> Result<Value, Refusal> 
         variables: variables(operation, body.get("variables"), version)?,
         version,
     };
-    let selected = run.flatten(operation.selection, "Query", 0)?;
+    let selected = run.flatten(operation.selection, 0)?;
     run.check(&selected, "Query", "")?;
     let mut data = Map::new();
     for field in selected {
@@ -200,7 +201,6 @@ impl<'a> Run<'a> {
     fn flatten(
         &self,
         selection: &'a SelectionSet<'static, String>,
-        type_name: &str,
         depth: usize,
     ) -> Result<Vec<&'a Field<'static, String>>, Refusal> {
         let mut fields = Vec::new();
@@ -219,7 +219,7 @@ impl<'a> Run<'a> {
                     }
                 }
                 Selection::InlineFragment(fragment) => {
-                    fields.extend(self.flatten(&fragment.selection_set, type_name, depth + 1)?)
+                    fields.extend(self.flatten(&fragment.selection_set, depth + 1)?);
                 }
                 Selection::FragmentSpread(spread) => {
                     let name = &spread.fragment_name;
@@ -231,7 +231,7 @@ impl<'a> Run<'a> {
                             "ValidationError",
                         ));
                     };
-                    fields.extend(self.flatten(&fragment.selection_set, type_name, depth + 1)?);
+                    fields.extend(self.flatten(&fragment.selection_set, depth + 1)?);
                 }
             }
         }
@@ -284,7 +284,7 @@ impl<'a> Run<'a> {
             if let Some(problem) = self.argument_problem(field, known.arguments) {
                 return refuse(problem.0, problem.1);
             }
-            let below = self.flatten(&field.selection_set, known.returns, 0)?;
+            let below = self.flatten(&field.selection_set, 0)?;
             match (schema::fields(known.returns), below.is_empty()) {
                 (Some(_), true) => {
                     return refuse(
@@ -382,7 +382,7 @@ impl<'a> Run<'a> {
             )),
             Value::Object(object) if schema::fields(type_name).is_some() => {
                 let mut kept = Map::new();
-                for field in self.flatten(selection, type_name, 0)? {
+                for field in self.flatten(selection, 0)? {
                     let inner = match (
                         schema::find(type_name, &field.name, self.version),
                         object.get(&field.name),
@@ -418,70 +418,4 @@ fn invalid(message: &str, classification: &str) -> Refusal {
     Refusal::Invalid(vec![
         json!({ "message": message, "locations": [], "extensions": { "classification": classification } }),
     ])
-}
-
-/// The first variable in a literal that was never declared.
-fn undeclared<'a>(
-    literal: &'a Literal<'static, String>,
-    variables: &BTreeMap<String, Value>,
-) -> Option<&'a str> {
-    match literal {
-        Literal::Variable(name) => (!variables.contains_key(name)).then_some(name.as_str()),
-        Literal::List(items) => items.iter().find_map(|item| undeclared(item, variables)),
-        Literal::Object(fields) => fields.values().find_map(|item| undeclared(item, variables)),
-        Literal::Int(_)
-        | Literal::Float(_)
-        | Literal::String(_)
-        | Literal::Boolean(_)
-        | Literal::Null
-        | Literal::Enum(_) => None,
-    }
-}
-
-/// A literal as JSON; enum values become strings, as they are in variables.
-fn resolve(literal: &Literal<'static, String>, variables: &BTreeMap<String, Value>) -> Value {
-    match literal {
-        Literal::Variable(name) => variables.get(name).cloned().unwrap_or(Value::Null),
-        Literal::Int(number) => json!(number.as_i64()),
-        Literal::Float(number) => json!(number),
-        Literal::String(text) | Literal::Enum(text) => json!(text),
-        Literal::Boolean(truth) => json!(truth),
-        Literal::Null => Value::Null,
-        Literal::List(items) => items.iter().map(|item| resolve(item, variables)).collect(),
-        Literal::Object(fields) => Value::Object(
-            fields
-                .iter()
-                .map(|(name, item)| (name.clone(), resolve(item, variables)))
-                .collect(),
-        ),
-    }
-}
-
-/// Why a value does not fit an input type. Scalars of another type than declared are let through.
-fn misfit(value: &Value, type_name: &str, version: Version) -> Option<String> {
-    if let Some(choices) = schema::choices(type_name) {
-        let fits = value.is_null() || value.as_str().is_some_and(|text| choices.contains(&text));
-        return (!fits).then(|| format!("is not a valid '{type_name}' - {value}"));
-    }
-    let fields = schema::inputs(type_name)?;
-    let Some(object) = value.as_object() else {
-        return Some(format!("must be an object of type '{type_name}'"));
-    };
-    if let Some(unknown) = object
-        .keys()
-        .find(|key| !fields.iter().any(|field| field.name == *key))
-    {
-        return Some(format!(
-            "contains a field not in '{type_name}': '{unknown}'"
-        ));
-    }
-    fields
-        .iter()
-        .find_map(|field| match object.get(field.name) {
-            None | Some(Value::Null) => field
-                .needed
-                .by(version)
-                .then(|| format!("is missing required fields '[{}]'", field.name)),
-            Some(inner) => misfit(inner, field.takes, version),
-        })
 }

@@ -14,6 +14,9 @@ struct Parsed<'a> {
     divisor: f64,
 }
 
+/// One value a bucket, where there is one.
+type Line = Vec<(Bucket, Option<f64>)>;
+
 #[derive(Clone, Copy)]
 enum Aggregate {
     Avg,
@@ -42,7 +45,7 @@ pub(super) fn execute(arguments: &Value, asked: Asked<'_>) -> Result<Value, Stri
         return illegal_entity(arguments, asked);
     };
     let cells = cells(service, &arguments["duration"], asked)?;
-    let lines: Vec<(Value, Vec<(Bucket, Option<f64>)>)> = match metric {
+    let lines: Vec<(Value, Line)> = match metric {
         Metric::Percentile => RANKS
             .iter()
             .enumerate()

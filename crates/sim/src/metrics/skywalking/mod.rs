@@ -4,6 +4,7 @@
 mod document;
 mod duration;
 mod expression;
+mod literal;
 mod queries;
 mod schema;
 #[cfg(test)]

@@ -68,6 +68,9 @@ fn find_service(name: &str, asked: Asked<'_>) -> Value {
     json!({ "id": service_id(name), "name": name, "shortName": name, "group": "", "layers": ["MESH"], "normal": true })
 }
 
+/// One value a bucket, where there is one.
+type Line = Vec<(Bucket, Option<u64>)>;
+
 /// What was asked for in `condition`.
 enum Subject<'a> {
     Service(Metric, &'a str),
@@ -123,10 +126,7 @@ pub(super) fn cells(
 }
 
 /// The values of a metric that has one value a bucket.
-fn series(
-    arguments: &Value,
-    asked: Asked<'_>,
-) -> Result<(String, Vec<(Bucket, Option<u64>)>), String> {
+fn series(arguments: &Value, asked: Asked<'_>) -> Result<(String, Line), String> {
     let subject = Subject::of(&arguments["condition"]);
     let suffix = subject.suffix();
     let values = match subject {
