@@ -200,6 +200,20 @@ mod tests {
         check("single braces are text", "{args.service}", Ok("{args.service}"));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn every_value_arrives_as_it_is(value in ".*") {
+            let got = substitute(&metric("a{{args.v}}b"), &values(&[("v", &value)])).expect("resolved");
+            let query = got.provider.prometheus.and_then(|p| p.query);
+            proptest::prop_assert_eq!(query, Some(format!("a{value}b")));
+        }
+
+        #[test]
+        fn no_text_is_too_odd(text in "[{}a-z. ]{0,40}") {
+            let _ = substitute(&metric(&text), &values(&[("a", "1")]));
+        }
+    }
+
     #[test]
     fn limits_become_numbers_and_other_fields_do_not() {
         let json = json!({

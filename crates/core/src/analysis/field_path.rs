@@ -149,6 +149,13 @@ mod tests {
         check("status['a.b']['c]']", Ok("odd"));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_path_is_too_odd(path in "(spec|metadata|\\$|\\{)?[\\[\\]'\".a-c0-9é{}]{0,20}") {
+            let _ = field_path(&json!({"spec": {"a": [1]}, "metadata": {"labels": {"a": "b"}}}), &path);
+        }
+    }
+
     #[test]
     fn paths_that_lead_nowhere_are_refused() {
         check("status.nothing", Err("has no field"));

@@ -137,6 +137,20 @@ mod tests {
         );
     }
 
+    proptest::proptest! {
+        #[test]
+        fn the_next_tick_is_the_first_of_a_later_second(
+            first in 0..100_000_i64, interval in 1_000..500_000_i64, start in 0..10_000_000_i64,
+        ) {
+            let ticks = Ticks { first: at(first), interval: Some(TimeDelta::milliseconds(interval)) };
+            let last = Last { started_at: at(start), finished_at: at(start), repeat: Repeat::AtNextTick };
+            let next = (due(ticks, Some(last)).expect("it goes on") - at(0)).num_milliseconds();
+            let earliest = start / 1000 * 1000 + 1000;
+            proptest::prop_assert!(next >= earliest && (next - first) % interval == 0);
+            proptest::prop_assert!(next == first || next - interval < earliest);
+        }
+    }
+
     #[test]
     fn no_interval_is_too_long() {
         let ticks = Ticks { first: DateTime::<Utc>::MAX_UTC, interval: Some(TimeDelta::MAX) };

@@ -400,3 +400,48 @@ fn warnings_are_for_failures_and_errors_only() {
         .map(|phase| event(phase, "Metric", String::new()).kind);
     assert_eq!(kinds, [EventKind::Normal, EventKind::Normal, EventKind::Warning, EventKind::Warning]);
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// Whatever the source answers: each decision made twice is one (the world checks it), the counters add up, and a
+    /// run fails only with more bad measurements than it may have.
+    #[test]
+    fn any_answers_add_up(
+        answers in proptest::collection::vec(0..6_u8, 1..30),
+        (failures, inconclusive, errors) in (0..4_i64, proptest::option::of(0..4_i64), proptest::option::of(0..4_i64)),
+        (count, interval, latency) in (0..8_i64, 1..90_i64, 0..20_000_i64),
+    ) {
+        let script = answers.clone();
+        let source = move |_: &str, second: i64| match script[usize::try_from(second / 10).unwrap_or(0) % script.len()] {
+            0 => value(0.5),
+            1 => value(0.7),
+            2 => Outcome::NoData { message: "none".to_owned() },
+            3 => down(),
+            4 => Outcome::Wrong { message: "wrong".to_owned() },
+            _ => value(1.0),
+        };
+        let mut spec = json!({"interval": format!("{interval}s"), "failureLimit": failures, "failureCondition": "result < 0.6"});
+        for (name, limit) in [("inconclusiveLimit", inconclusive), ("consecutiveErrorLimit", errors)] {
+            if let Some(limit) = limit {
+                spec[name] = json!(limit);
+            }
+        }
+        if count >= failures.max(inconclusive.unwrap_or(0)) {
+            spec["count"] = json!(count);
+        }
+        let mut world = World::new(json!({"metrics": [metric("m", spec)]}), &source);
+        world.latency = latency;
+        world.run_for(2_000);
+        let status = world.status();
+        let result = &status.metric_results[0];
+        let [taken, good, bad, unclear] =
+            [result.count, result.successful, result.failed, result.inconclusive].map(|counter| i64::from(counter.unwrap_or(0)));
+        proptest::prop_assert!(good + bad <= taken && taken <= good + bad + unclear);
+        proptest::prop_assert!(inconclusive.is_some() || taken == good + bad + unclear);
+        proptest::prop_assert_eq!(status.phase == "Failed", bad > failures);
+        proptest::prop_assert_eq!(status.completed_at.is_some(), Phase::of(&status.phase).completed());
+        proptest::prop_assert!(world.measured["m"].is_sorted_by(|a, b| a < b));
+        proptest::prop_assert!(errors.is_some() || answers.contains(&4) || status.phase != "Error");
+    }
+}
