@@ -48,6 +48,13 @@ pub enum Hold {
         /// Canary weight read from the routes, in percent.
         observed: i32,
     },
+    /// A subset or Service does not stand for its revision yet.
+    SideNotSwitched {
+        /// Which side or subset.
+        side: String,
+        /// Hash of the revision that it is to stand for.
+        hash: String,
+    },
     /// A change of the mesh waits until the one before has spread.
     Propagating {
         /// What was changed.
@@ -107,6 +114,7 @@ impl Hold {
             Hold::CanaryNotAvailable { .. } => "CanaryNotAvailable",
             Hold::StableNotAvailable { .. } => "StableNotAvailable",
             Hold::WeightNotObserved { .. } => "WeightNotObserved",
+            Hold::SideNotSwitched { .. } => "SideNotSwitched",
             Hold::Propagating { .. } => "Propagating",
             Hold::AnalysisRunning { .. } => "AnalysisRunning",
             Hold::NoData { .. } => "NoData",
@@ -129,6 +137,7 @@ impl Hold {
             | Hold::CanaryNotAvailable { .. }
             | Hold::StableNotAvailable { .. }
             | Hold::WeightNotObserved { .. }
+            | Hold::SideNotSwitched { .. }
             | Hold::Propagating { .. }
             | Hold::AnalysisRunning { .. }
             | Hold::MissingObject { .. }
@@ -160,6 +169,7 @@ impl fmt::Display for Hold {
             Hold::WeightNotObserved { desired, observed } => {
                 write!(f, "the routes give the canary {observed} %, {desired} % is wanted")
             }
+            Hold::SideNotSwitched { side, hash } => write!(f, "{side} does not yet stand for revision {hash}"),
             Hold::Propagating { change, until } => {
                 write!(f, "{change} spreads through the mesh until {}", until.format("%H:%M:%S"))
             }

@@ -1,8 +1,38 @@
 //! Rollouts: which revision gets which share of traffic, and what must happen next.
+//!
+//! Read [`decide`] first; it calls the other files in the order in which they matter.
 
+mod basic;
+mod children;
+mod commands;
+mod conditions;
+mod deadline;
+mod decide;
+mod handover;
+mod history;
 pub mod hold;
+mod invalid;
+mod mesh;
+mod metadata;
 pub mod observed;
+pub mod parse;
+mod phase;
+mod replicas;
+mod revision;
+mod run_object;
+mod runs;
+mod safety;
+mod scene;
+mod state;
+mod status;
+pub mod step;
+mod steps;
+pub mod template;
+mod traffic;
+mod wake;
+mod wire;
 
+pub use decide::decide;
 pub use hold::Hold;
 pub use observed::Observed;
 

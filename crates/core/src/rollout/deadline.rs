@@ -1,0 +1,37 @@
+//! Whether an update still makes progress, and what to do when it does not.
+
+use chrono::{DateTime, Utc};
+
+use super::scene::Scene;
+use super::state::State;
+
+/// How an update stands against `progressDeadlineSeconds`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Deadline {
+    /// The clock does not run: a pause, an analysis, nothing in progress.
+    NotRunning,
+    /// It runs out at this moment.
+    At(DateTime<Utc>),
+    /// It has run out.
+    Exceeded,
+}
+
+/// Where the update stands. The clock starts anew at each step and with each pod more than ever before became
+/// available in this revision: flapping readiness is no progress.
+pub(crate) fn evaluate(scene: &Scene<'_>, state: &State) -> Deadline {
+    let waits_for_pods = !state.is_settled(scene) && !state.waits_on_purpose(scene.spec) && !scene.has_draining();
+    if !waits_for_pods || scene.spec.paused {
+        return Deadline::NotRunning;
+    }
+    let since = state.progressed_at.unwrap_or(scene.observed.now);
+    match since.checked_add_signed(scene.spec.progress_deadline) {
+        Some(at) if at <= scene.observed.now => Deadline::Exceeded,
+        Some(at) => Deadline::At(at),
+        None => Deadline::NotRunning,
+    }
+}
+
+/// Text of the condition and of the abort that a missed deadline causes.
+pub(crate) fn message(replica_set: &str) -> String {
+    format!("ReplicaSet \"{replica_set}\" has timed out progressing.")
+}

@@ -1,0 +1,101 @@
+//! From an observation to a plan, in one pass that never waits and never fails.
+
+use crate::plan::Planned;
+use crate::rollout::observed::Observed;
+use crate::rollout::parse::{Spec, parse};
+use crate::rollout::{Facts, Hold, Plan};
+
+use super::deadline::{self, Deadline};
+use super::scene::Scene;
+use super::state::State;
+use super::{children, commands, history, invalid, runs, safety, status, steps, traffic, wake};
+
+/// What should happen to a Rollout next.
+///
+/// Total: invalid specs and missing objects are ordinary inputs and yield a plan that says so. The last word has the
+/// safety guard.
+#[must_use]
+pub fn decide(observed: &Observed) -> Plan {
+    if observed.rollout.metadata.deletion_timestamp.is_some() {
+        return Plan::default();
+    }
+    match parse(observed) {
+        Err(errors) => invalid::plan(observed, &errors),
+        Ok(spec) => {
+            let plan = decide_valid(observed, &spec);
+            safety::guard(observed, &spec, plan)
+        }
+    }
+}
+
+/// State → commands → analysis results → deadline → steps → children, traffic, runs → status.
+fn decide_valid(observed: &Observed, spec: &Spec) -> Plan {
+    let scene = Scene::new(observed, spec);
+    let mut state = State::read(&scene);
+    commands::heed_clients(&scene, &mut state);
+    commands::carry_out(&scene, &mut state);
+    runs::follow(&scene, &mut state);
+    let deadline = take_deadline(&scene, &mut state);
+    let mut holds = steps::advance(&scene, &mut state);
+    let effects = effects(&scene, &mut state, &mut holds);
+    let deadline = if state.is_settled(&scene) { Deadline::NotRunning } else { deadline };
+    let after = status::compute(&scene, &state, &deadline, &holds);
+    let events = std::mem::take(&mut state.events);
+    Plan {
+        wake: wake::compute(&scene, &state, &deadline, &holds),
+        status: changed(observed, after),
+        effects,
+        events,
+        facts: facts(&scene, &state),
+        holds,
+    }
+}
+
+/// Counts progress, and aborts an update that made none for too long if the spec asks for that.
+fn take_deadline(scene: &Scene<'_>, state: &mut State) -> Deadline {
+    let available = scene.new_replica_set().map_or(0, |rs| rs.replicas_available);
+    if available > state.available_max {
+        state.available_max = available;
+        state.progressed_at = Some(scene.observed.now);
+    }
+    let deadline = deadline::evaluate(scene, state);
+    if deadline == Deadline::Exceeded && scene.spec.progress_deadline_abort && state.is_updating() {
+        state.abort(scene.observed.now, Some(deadline::message(&scene.new_name())));
+        return Deadline::NotRunning;
+    }
+    deadline
+}
+
+/// What grows comes before traffic moves, what shrinks comes after.
+fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<Planned> {
+    let mut effects = children::establish(scene, state);
+    let (growing, shrinking) = children::resize(scene, state);
+    // Templates come before sizes: the next pod is to be born in its role.
+    effects.extend(children::relabel(scene, state));
+    effects.extend(growing);
+    let moves = traffic::plan(scene, state);
+    holds.extend(moves.holds);
+    effects.extend(moves.effects);
+    effects.extend(shrinking);
+    effects.extend(runs::start_and_end(scene, state, holds));
+    effects.extend(history::clear_away(scene, state));
+    effects.extend(children::forget(scene, state));
+    effects
+}
+
+fn facts(scene: &Scene<'_>, state: &State) -> Facts {
+    Facts {
+        weight_desired: scene.mesh.as_ref().map(|_| traffic::desired_weight(scene, state)),
+        weight_observed: scene.mesh.as_ref().and_then(|mesh| mesh.canary_weight()),
+        weight_overwritten: traffic::is_overwritten(scene, state),
+        unsafe_plan: false,
+    }
+}
+
+/// The status, if writing it would change anything on the wire.
+pub(crate) fn changed(observed: &Observed, after: serin_api::RolloutStatus) -> Option<serin_api::RolloutStatus> {
+    let on_wire = |status: &serin_api::RolloutStatus| serde_json::to_value(status).ok();
+    let before = observed.rollout.status.as_ref().and_then(on_wire);
+    (before != on_wire(&after)).then_some(after)
+}
+

@@ -1,0 +1,216 @@
+//! The routes and subsets as they are: who carries how much traffic, and which pods stand behind it.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use serin_api::labels::POD_TEMPLATE_HASH;
+
+use crate::istio::destination_rule::{host, subset_hash, subset_selects};
+use crate::istio::routes::{RouteAt, Selection, select};
+use crate::istio::service::{selector_hash, selects};
+use crate::istio::virtual_service::{RouteWeights, Side, Sides, observed_weights};
+use crate::rollout::Hold;
+use crate::rollout::observed::{Observed, Pod, Raw, VirtualServiceKey};
+use crate::rollout::parse::{Routing, Spec};
+
+/// The traffic routing of a Rollout, as read.
+#[derive(Debug)]
+pub(crate) struct Mesh<'a> {
+    pub(crate) sides: Sides,
+    pub(crate) canary: End<'a>,
+    pub(crate) stable: End<'a>,
+    pub(crate) routed: Vec<Routed<'a>>,
+    /// The DestinationRule, with subset-level routing.
+    pub(crate) destination_rule: Option<&'a Raw>,
+}
+
+/// A VirtualService, the routes in it that are ours, and their weights.
+#[derive(Debug)]
+pub(crate) struct Routed<'a> {
+    pub(crate) key: &'a VirtualServiceKey,
+    pub(crate) raw: &'a Raw,
+    pub(crate) routes: Vec<RouteAt>,
+    pub(crate) weights: Vec<RouteWeights>,
+}
+
+/// What stands behind one side of the split: a subset, a Service, or both.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct End<'a> {
+    pub(crate) subset: Option<(&'a Raw, &'a str)>,
+    pub(crate) service: Option<(&'a Raw, &'a str)>,
+}
+
+/// One of the two sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Canary,
+    Stable,
+}
+
+impl<'a> Mesh<'a> {
+    /// Reads the objects that the spec names; `None` without traffic routing, or if one of them is not there, which
+    /// the parser has already refused.
+    pub(crate) fn read(observed: &'a Observed, spec: &'a Spec) -> Option<Self> {
+        let routing = spec.canary.routing.as_ref()?;
+        let destination_rule = observed.destination_rule.as_ref().and_then(|found| found.present());
+        let sides = sides(observed, spec, routing, destination_rule);
+        let mut routed = Vec::new();
+        for reference in &routing.virtual_services {
+            let (key, found) = observed.virtual_services.get_key_value(&reference.key)?;
+            let raw = found.present()?;
+            let selection = Selection {
+                routes: reference.routes.clone(),
+                tls_routes: reference.tls_routes.clone(),
+                tcp_routes: reference.tcp_routes.clone(),
+                managed: Vec::new(),
+            };
+            let routes = select(&raw.object, &selection).ok()?;
+            let weights = observed_weights(&raw.object, &routes, &sides).ok()?;
+            routed.push(Routed { key, raw, routes, weights });
+        }
+        let end = |subset: Option<&'a str>, service: &'a Option<String>| End {
+            subset: destination_rule.zip(subset),
+            service: service.as_deref().and_then(|name| Some((observed.services.get(name)?.present()?, name))),
+        };
+        let rule = routing.destination_rule.as_ref();
+        Some(Mesh {
+            canary: end(rule.map(|rule| rule.canary_subset.as_str()), &spec.canary.canary_service),
+            stable: end(rule.map(|rule| rule.stable_subset.as_str()), &spec.canary.stable_service),
+            sides,
+            routed,
+            destination_rule,
+        })
+    }
+
+    /// The side of a role.
+    pub(crate) fn end(&self, role: Role) -> &End<'a> {
+        match role {
+            Role::Canary => &self.canary,
+            Role::Stable => &self.stable,
+        }
+    }
+
+    /// The greatest weight that any of our routes gives a side, in percent.
+    pub(crate) fn carried(&self, role: Role) -> i32 {
+        let pick = |weights: &RouteWeights| match role {
+            Role::Canary => weights.canary,
+            Role::Stable => weights.stable,
+        };
+        self.weights().map(pick).max().unwrap_or(0)
+    }
+
+    /// The canary's weight, if all our routes agree on it.
+    pub(crate) fn canary_weight(&self) -> Option<i32> {
+        let first = self.weights().next()?.canary;
+        self.weights().all(|weights| weights.canary == first).then_some(first)
+    }
+
+    /// Why the routes do not carry a canary weight; `None` if they do.
+    pub(crate) fn differs_from(&self, desired: i32) -> Option<Hold> {
+        if self.weights().all(|weights| weights.carries(desired)) {
+            return None;
+        }
+        let observed = self.weights().map(|w| w.canary).find(|weight| *weight != desired).unwrap_or(desired);
+        Some(Hold::WeightNotObserved { desired, observed })
+    }
+
+    /// The greatest weight, in percent, that reaches pods of a hash.
+    pub(crate) fn weight_carried_by(&self, hash: &str) -> i32 {
+        [Role::Canary, Role::Stable]
+            .into_iter()
+            .filter(|role| self.end(*role).reaches(hash))
+            .map(|role| self.carried(role))
+            .sum::<i32>()
+            .min(100)
+    }
+
+    /// Whether pods of a hash carry nothing, and the mesh has had the time to know.
+    pub(crate) fn has_released(&self, hash: &str, observed: &Observed) -> bool {
+        self.weight_carried_by(hash) == 0 && self.quiet_at(observed).is_none()
+    }
+
+    /// When the last change of routes and subsets will have spread; `None` if it has.
+    pub(crate) fn quiet_at(&self, observed: &Observed) -> Option<DateTime<Utc>> {
+        let services = [self.canary.service, self.stable.service].into_iter().flatten().map(|(raw, _)| raw);
+        let raws = self.routed.iter().map(|routed| routed.raw).chain(self.destination_rule).chain(services);
+        let last = raws.map(|raw| raw.seen_at).max()?;
+        let quiet = last.checked_add_signed(observed.settings.propagation)?;
+        (quiet > observed.now).then_some(quiet)
+    }
+
+    fn weights(&self) -> impl Iterator<Item = &RouteWeights> {
+        self.routed.iter().flat_map(|routed| &routed.weights)
+    }
+}
+
+impl End<'_> {
+    /// The hash that the side is restricted to; `None` if it is restricted to none, or to two.
+    pub(crate) fn hash(&self) -> Option<&str> {
+        let subset = self.subset.map(|(raw, name)| subset_hash(&raw.object, name));
+        let service = self.service.map(|(raw, _)| selector_hash(&raw.object));
+        match (subset, service) {
+            (Some(subset), Some(service)) => subset.filter(|hash| Some(*hash) == service),
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => None,
+        }
+    }
+
+    /// Whether requests to this side may reach pods of a hash.
+    fn reaches(&self, hash: &str) -> bool {
+        let subset = self.subset.and_then(|(raw, name)| subset_hash(&raw.object, name));
+        let service = self.service.and_then(|(raw, _)| selector_hash(&raw.object));
+        [subset, service].into_iter().flatten().all(|own| own == hash)
+    }
+
+    /// Whether a pod with these labels stands behind this side.
+    pub(crate) fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.subset.is_none_or(|(raw, name)| subset_selects(&raw.object, name, labels))
+            && self.service.is_none_or(|(raw, _)| selects(&raw.object, labels))
+    }
+
+    /// Whether a pod with these labels would stand behind this side if it were restricted to the pod's own hash.
+    pub(crate) fn would_select(&self, labels: &BTreeMap<String, String>) -> bool {
+        let mut relabelled = labels.clone();
+        let own_hash = |hash: Option<&str>| hash.map(str::to_owned);
+        let mut set = |hash: Option<String>| {
+            if let Some(hash) = hash {
+                relabelled.insert(POD_TEMPLATE_HASH.to_owned(), hash);
+            }
+            relabelled.clone()
+        };
+        self.subset.is_none_or(|(raw, name)| {
+            subset_selects(&raw.object, name, &set(own_hash(subset_hash(&raw.object, name))))
+        }) && self.service.is_none_or(|(raw, _)| selects(&raw.object, &set(own_hash(selector_hash(&raw.object)))))
+    }
+
+    /// Ready pods that stand behind this side.
+    pub(crate) fn ready<'p>(&self, observed: &'p Observed) -> Vec<&'p Pod> {
+        observed.pods.iter().filter(|pod| pod.is_serving() && self.selects(&pod.labels)).collect()
+    }
+}
+
+impl Pod {
+    /// Ready, and not on its way out.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.ready && !self.terminating
+    }
+}
+
+fn sides(observed: &Observed, spec: &Spec, routing: &Routing, rule: Option<&Raw>) -> Sides {
+    let dr_host = rule.and_then(|raw: &Raw| host(as_value(raw))).map(str::to_owned);
+    let side = |subset: Option<&String>, service: &Option<String>| match subset {
+        Some(name) => Side::Subset { host: dr_host.clone(), name: name.clone(), service: service.clone() },
+        None => Side::Service(service.clone().unwrap_or_default()),
+    };
+    let subsets = routing.destination_rule.as_ref();
+    Sides {
+        canary: side(subsets.map(|rule| &rule.canary_subset), &spec.canary.canary_service),
+        stable: side(subsets.map(|rule| &rule.stable_subset), &spec.canary.stable_service),
+        rollout_namespace: observed.rollout.metadata.namespace.clone().unwrap_or_default(),
+    }
+}
+
+fn as_value(raw: &Raw) -> &Value {
+    &raw.object
+}

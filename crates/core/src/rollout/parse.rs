@@ -1,0 +1,232 @@
+//! From the wire to the domain: a Rollout's spec as decisions need it, or every error in it.
+
+mod analysis;
+mod canary;
+mod metadata;
+mod percent;
+mod references;
+mod refused;
+mod report;
+mod routing;
+mod selector;
+mod steps;
+mod workload;
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use serde_json::Value;
+use serin_api::{RolloutAnalysis, RolloutSpec, TcpRoute, TlsRoute};
+
+use crate::field_error::FieldError;
+use crate::rollout::observed::{Observed, VirtualServiceKey};
+use crate::rollout::step::Steps;
+
+pub use metadata::Metadata;
+pub use percent::IntOrPercent;
+pub use refused::{REFUSED, Refused};
+
+use report::Report;
+
+/// What the user asks of a Rollout, with defaults filled in and all rules checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spec {
+    /// Number of pods wanted.
+    pub replicas: i32,
+    /// Whether that number was given rather than defaulted.
+    pub replicas_given: bool,
+    /// The label selector, raw: the Rollout's, or the workload's where the Rollout has none.
+    pub selector: Value,
+    /// `matchLabels` of the selector.
+    pub match_labels: BTreeMap<String, String>,
+    /// The pod template, raw: the Rollout's, or the workload's.
+    pub template: Value,
+    /// Seconds for which a pod must be ready to count as available.
+    pub min_ready_seconds: i32,
+    /// Number of old ReplicaSets kept.
+    pub revision_history_limit: i32,
+    /// Whether scaling and steps are halted.
+    pub paused: bool,
+    /// Time without progress after which the Rollout is degraded.
+    pub progress_deadline: TimeDelta,
+    /// Whether the update is then aborted.
+    pub progress_deadline_abort: bool,
+    /// Numbers of successful and of all other finished AnalysisRuns that are kept.
+    pub analysis_history: (i32, i32),
+    /// How a new version replaces the old one.
+    pub canary: Canary,
+}
+
+/// The canary strategy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Canary {
+    /// What to do, in order.
+    pub steps: Steps,
+    /// Pods beyond `replicas`; rounded up.
+    pub surge_max: IntOrPercent,
+    /// Pods that may be unavailable; rounded down.
+    pub unavailable_max: IntOrPercent,
+    /// Analysis beside the steps.
+    pub background: Option<Background>,
+    /// What pods carry while they are the canary.
+    pub canary_metadata: Metadata,
+    /// What pods carry while they are stable.
+    pub stable_metadata: Metadata,
+    /// Time before the old version is scaled down; zero without traffic routing.
+    pub scale_down_delay: TimeDelta,
+    /// How many old versions may wait for that; `None` for any number.
+    pub scale_down_delay_revisions: Option<i32>,
+    /// Time before an aborted canary is scaled down; `None` keeps it.
+    pub abort_scale_down_delay: Option<TimeDelta>,
+    /// Who splits the traffic; `None` if the numbers of pods do.
+    pub routing: Option<Routing>,
+    /// The Service that selects the canary pods.
+    pub canary_service: Option<String>,
+    /// The Service that selects the stable pods.
+    pub stable_service: Option<String>,
+}
+
+/// An analysis that runs beside the steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Background {
+    /// What is run.
+    pub analysis: RolloutAnalysis,
+    /// Index of the step at which it starts; `None` for the first.
+    pub starting_step: Option<u32>,
+}
+
+/// The Istio objects that split the traffic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Routing {
+    /// VirtualServices, at least one, each once.
+    pub virtual_services: Vec<VirtualServiceRef>,
+    /// The DestinationRule; `None` for a split by Services.
+    pub destination_rule: Option<DestinationRuleRef>,
+}
+
+/// A VirtualService and which of its routes are split; an empty list means the only route there is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VirtualServiceRef {
+    /// Namespace and name.
+    pub key: VirtualServiceKey,
+    /// Names of HTTP routes.
+    pub routes: Vec<String>,
+    /// TLS routes.
+    pub tls_routes: Vec<TlsRoute>,
+    /// TCP routes.
+    pub tcp_routes: Vec<TcpRoute>,
+}
+
+/// A DestinationRule in the Rollout's namespace, and two of its subsets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DestinationRuleRef {
+    /// Name.
+    pub name: String,
+    /// Name of the subset for the canary.
+    pub canary_subset: String,
+    /// Name of the subset for stable.
+    pub stable_subset: String,
+}
+
+/// Reads the spec of a Rollout, and checks the objects that it refers to.
+///
+/// # Errors
+/// Every error that can be found, those of the spec itself first.
+pub fn parse(observed: &Observed) -> Result<Spec, Vec<FieldError>> {
+    let wire = &observed.rollout.spec;
+    let mut report = Report::default();
+    refused::check(wire, &mut report);
+    let numbers = Numbers::read(wire, &mut report);
+    let workload = workload::read(observed, &mut report);
+    let canary = strategy(observed, &mut report);
+    if let (Some(canary), Some(workload)) = (&canary, &workload) {
+        metadata::check(canary, workload, &mut report);
+    }
+    if let Some(canary) = &canary {
+        references::check(observed, canary, workload.as_ref(), &mut report);
+        analysis::check(observed, canary, &mut report);
+    }
+    match (canary, workload) {
+        (Some(canary), Some(workload)) if report.is_empty() => Ok(Spec {
+            replicas: numbers.replicas,
+            replicas_given: wire.replicas.is_some(),
+            match_labels: selector::match_labels(&workload.selector),
+            selector: workload.selector,
+            template: workload.template,
+            min_ready_seconds: numbers.min_ready_seconds,
+            revision_history_limit: numbers.revision_history_limit,
+            paused: wire.paused,
+            progress_deadline: TimeDelta::seconds(i64::from(numbers.progress_deadline_seconds)),
+            progress_deadline_abort: wire.progress_deadline_abort,
+            analysis_history: numbers.analysis_history,
+            canary,
+        }),
+        (_, _) => Err(report.into_errors()),
+    }
+}
+
+/// The message of the InvalidSpec condition: upstream's form, with all errors where upstream has the first.
+#[must_use]
+pub fn invalid_message(rollout_name: &str, errors: &[FieldError]) -> String {
+    format!("The Rollout {rollout_name:?} is invalid: {}", FieldError::join(errors))
+}
+
+/// The one strategy that there is.
+fn strategy(observed: &Observed, report: &mut Report) -> Option<Canary> {
+    let strategy = &observed.rollout.spec.strategy;
+    match (&strategy.canary, &strategy.blue_green) {
+        (Some(canary), blue_green) => {
+            if blue_green.is_some() {
+                report.invalid("spec.strategy", "blueGreen, canary", "Multiple Strategies can not be listed");
+            }
+            canary::read(observed, canary, report)
+        }
+        (None, Some(_)) => None,
+        (None, None) => {
+            let missing = "Rollout has missing field '.spec.strategy.canary or .spec.strategy.blueGreen'";
+            report.required("spec.strategy", missing);
+            None
+        }
+    }
+}
+
+/// The plain numbers of a spec.
+struct Numbers {
+    replicas: i32,
+    min_ready_seconds: i32,
+    revision_history_limit: i32,
+    progress_deadline_seconds: i32,
+    analysis_history: (i32, i32),
+}
+
+impl Numbers {
+    fn read(wire: &RolloutSpec, report: &mut Report) -> Self {
+        let history = wire.analysis.clone().unwrap_or_default();
+        let numbers = Numbers {
+            replicas: report.not_negative("spec.replicas", wire.replicas).unwrap_or(1),
+            min_ready_seconds: report.not_negative("spec.minReadySeconds", wire.min_ready_seconds).unwrap_or(0),
+            revision_history_limit: report
+                .not_negative("spec.revisionHistoryLimit", wire.revision_history_limit)
+                .unwrap_or(10),
+            progress_deadline_seconds: report
+                .not_negative("spec.progressDeadlineSeconds", wire.progress_deadline_seconds)
+                .unwrap_or(600),
+            analysis_history: (
+                report
+                    .not_negative("spec.analysis.successfulRunHistoryLimit", history.successful_run_history_limit)
+                    .unwrap_or(5),
+                report
+                    .not_negative("spec.analysis.unsuccessfulRunHistoryLimit", history.unsuccessful_run_history_limit)
+                    .unwrap_or(5),
+            ),
+        };
+        if numbers.progress_deadline_seconds <= numbers.min_ready_seconds {
+            let value = numbers.progress_deadline_seconds;
+            report.invalid("spec.progressDeadlineSeconds", value, "must be greater than minReadySeconds");
+        }
+        numbers
+    }
+}
+
+#[cfg(test)]
+mod tests;

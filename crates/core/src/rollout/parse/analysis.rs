@@ -1,0 +1,105 @@
+//! The analyses of a Rollout: whether their templates, arguments and conditions would make a run.
+
+use serde_json::Value;
+use serin_api::{AnalysisRunArgument, AnalysisRunSpec, AnalysisTemplateSpec, RolloutAnalysis};
+
+use crate::analysis::merge::{ArgSources, given, merge};
+use crate::analysis::parse::{plan, validate, validate_run};
+use crate::analysis::template::{Flat, flatten, keys};
+use crate::field_error::FieldError;
+use crate::rollout::observed::Observed;
+
+use super::Canary;
+use super::report::Report;
+
+/// Stands for values that are not known before a run starts; reads as a number, a duration and a text.
+const UNKNOWN: &str = "0";
+
+/// Checks the background analysis and those of the steps.
+pub(super) fn check(observed: &Observed, canary: &Canary, report: &mut Report) {
+    let mut rollout = None;
+    if let Some(background) = &canary.background {
+        let field = "spec.strategy.canary.analysis";
+        check_one(observed, &background.analysis, field, &mut rollout, report);
+    }
+    let wire = observed.rollout.spec.strategy.canary.as_ref().map_or(&[][..], |canary| canary.steps.as_slice());
+    for (index, analysis) in wire.iter().enumerate().filter_map(|(index, step)| Some((index, step.analysis.as_ref()?))) {
+        let field = format!("spec.strategy.canary.steps[{index}].analysis");
+        if let Some(run) = check_one(observed, analysis, &field, &mut rollout, report) {
+            check_ends(&run, &field, report);
+        }
+    }
+}
+
+/// Checks one analysis; yields the run that it would make, if it would.
+fn check_one(
+    observed: &Observed,
+    analysis: &RolloutAnalysis,
+    field: &str,
+    rollout: &mut Option<Value>,
+    report: &mut Report,
+) -> Option<AnalysisRunSpec> {
+    if analysis.templates.is_empty() {
+        report.required(format!("{field}.templates"), "an analysis needs at least one template");
+        return None;
+    }
+    let flat = match flatten(&keys(&analysis.templates), &observed.templates) {
+        Ok(flat) => flat,
+        Err(errors) => return refuse(errors, field, report),
+    };
+    let rollout = rollout.get_or_insert_with(|| serde_json::to_value(&*observed.rollout).unwrap_or_default());
+    let run = run(analysis, &flat, rollout);
+    let errors = match &run {
+        Ok(run) => validate_run(run),
+        Err(errors) => errors.iter().cloned().chain(validate(&template(&flat))).collect(),
+    };
+    if errors.is_empty() { run.ok() } else { refuse(errors, field, report) }
+}
+
+fn refuse<T>(errors: Vec<FieldError>, field: &str, report: &mut Report) -> Option<T> {
+    for error in errors {
+        report.push(error.under(field));
+    }
+    None
+}
+
+/// The run that an analysis would make.
+fn run(analysis: &RolloutAnalysis, flat: &Flat, rollout: &Value) -> Result<AnalysisRunSpec, Vec<FieldError>> {
+    let args: Vec<AnalysisRunArgument> = analysis.args.iter().map(with_status_unknown).collect();
+    let sources = ArgSources { stable_hash: UNKNOWN, latest_hash: UNKNOWN, rollout };
+    let args = merge(std::slice::from_ref(&flat.args), &given(&args, sources)?, rollout)?;
+    let AnalysisTemplateSpec { metrics, mut dry_run, mut measurement_retention, .. } = template(flat);
+    dry_run.extend(analysis.dry_run.clone());
+    measurement_retention.extend(analysis.measurement_retention.clone());
+    Ok(AnalysisRunSpec { metrics, args, dry_run, measurement_retention, ..AnalysisRunSpec::default() })
+}
+
+/// A field of the status may come into being only when the run starts.
+fn with_status_unknown(arg: &AnalysisRunArgument) -> AnalysisRunArgument {
+    let path = arg.value_from.as_ref().and_then(|from| from.field_ref.as_ref()).map(|field| field.field_path.as_str());
+    if arg.value.is_none() && path.is_some_and(|path| path.starts_with("status")) {
+        AnalysisRunArgument { name: arg.name.clone(), value: Some(UNKNOWN.to_owned()), value_from: None }
+    } else {
+        arg.clone()
+    }
+}
+
+fn template(flat: &Flat) -> AnalysisTemplateSpec {
+    AnalysisTemplateSpec {
+        metrics: flat.metrics.clone(),
+        args: flat.args.clone(),
+        dry_run: flat.dry_run.clone(),
+        measurement_retention: flat.measurement_retention.clone(),
+        templates: Vec::new(),
+    }
+}
+
+/// A step waits for its run, which therefore has to end by itself.
+fn check_ends(run: &AnalysisRunSpec, field: &str, report: &mut Report) {
+    for metric in plan(run).ok().into_iter().flat_map(|plan| plan.metrics) {
+        if metric.effective_count().is_none() && metric.consecutive_success_limit.is_none() {
+            let detail = format!("metric {} runs indefinitely. Invalid value for count: give it a count", metric.name);
+            report.invalid(format!("{field}.templates"), metric.name, format!("AnalysisTemplate has {detail}"));
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! How many pods each ReplicaSet should have.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::rollout::observed::ReplicaSet;
+use crate::rollout::parse::{Canary, Spec};
+use crate::rollout::step::CanaryScale;
+
+use super::basic;
+use super::scene::Scene;
+use super::state::State;
+
+/// The size that a ReplicaSet should have, and until when it may keep its pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// Name of the ReplicaSet.
+    pub(crate) name: String,
+    /// Pods wanted now.
+    pub(crate) replicas: i32,
+    /// When it is to be scaled to zero, if it waits for that.
+    pub(crate) deadline: Option<DateTime<Utc>>,
+}
+
+/// Pods that the canary should have at its present step; the whole number where the revision is to be promoted.
+pub(crate) fn canary_wanted(scene: &Scene<'_>, state: &State) -> i32 {
+    let spec = scene.spec;
+    if state.is_initial() || state.is_promoted() || state.promote_full {
+        return spec.replicas;
+    }
+    let weight = state.weight_of_step(spec);
+    if spec.canary.routing.is_none() {
+        return basic::canary_share(spec, weight);
+    }
+    match spec.canary.steps.scale_at(state.step) {
+        Some(CanaryScale::Replicas(replicas)) => replicas,
+        Some(CanaryScale::Weight(weight)) => share(spec.replicas, weight),
+        Some(CanaryScale::MatchTrafficWeight) | None => share(spec.replicas, weight),
+    }
+}
+
+/// Pods that a share of traffic needs: `ceil(weight · replicas / 100)`.
+pub(crate) fn share(replicas: i32, weight: i32) -> i32 {
+    let product = i64::from(replicas.max(0)) * i64::from(weight.clamp(0, 100));
+    i32::try_from((product + 99) / 100).unwrap_or(i32::MAX)
+}
+
+/// The size of every ReplicaSet of the Rollout, in the order in which they should be changed.
+pub(crate) fn sizes(scene: &Scene<'_>, state: &State) -> Vec<Size> {
+    if scene.spec.canary.routing.is_none() {
+        return basic::sizes(scene, state);
+    }
+    let mut sizes = Vec::new();
+    for rs in scene.owned() {
+        let (replicas, deadline) = if Some(rs.hash.as_str()) == state.stable_hash.as_deref() {
+            (stable_size(scene, state, rs), None)
+        } else if rs.hash == state.current_hash {
+            new_size(scene, state, rs)
+        } else {
+            other_size(scene, state, rs)
+        };
+        sizes.push(Size { name: rs.name.clone(), replicas, deadline });
+    }
+    sizes
+}
+
+/// Stable keeps the full number, and one more while a lone pod changes its role (see `handover`).
+fn stable_size(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> i32 {
+    let surge = scene.mesh.as_ref().is_some_and(|mesh| mesh.handover_needs_surge(scene, state, rs));
+    scene.spec.replicas + i32::from(surge)
+}
+
+/// The new revision's size; after an abort it keeps its pods until stable can do without them, and then for a while.
+fn new_size(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> (i32, Option<DateTime<Utc>>) {
+    if state.aborted.is_none() {
+        let carried = scene.mesh.as_ref().map_or(0, |mesh| mesh.weight_carried_by(&rs.hash));
+        return (canary_wanted(scene, state).max(share(scene.spec.replicas, carried)), None);
+    }
+    let Some(delay) = scene.spec.canary.abort_scale_down_delay else {
+        return (rs.replicas, None);
+    };
+    if !scene.is_released(rs) || !stable_is_whole(scene, state) {
+        return (rs.replicas, rs.deadline());
+    }
+    drained(scene, rs, delay)
+}
+
+/// A revision that is neither new nor stable goes: at once if it was passed over in mid-canary, after the scale-down
+/// delay if it was stable until now.
+fn other_size(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> (i32, Option<DateTime<Utc>>) {
+    if rs.replicas == 0 {
+        return (0, None);
+    }
+    if !scene.is_released(rs) {
+        return (rs.replicas, rs.deadline());
+    }
+    let delay = if state.is_promoted() || rs.deadline().is_some() {
+        delay_within_limit(scene, state, rs)
+    } else {
+        TimeDelta::zero()
+    };
+    drained(scene, rs, delay)
+}
+
+/// The scale-down delay, or none for revisions beyond `scaleDownDelayRevisionLimit`, newest first.
+fn delay_within_limit(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> TimeDelta {
+    let canary: &Canary = &scene.spec.canary;
+    let newer_waiting = scene
+        .owned()
+        .filter(|other| !state.is_current_or_stable(other) && other.replicas > 0)
+        .filter(|other| other.revision() > rs.revision())
+        .count();
+    match canary.scale_down_delay_revisions {
+        Some(limit) if newer_waiting >= usize::try_from(limit).unwrap_or(0) => TimeDelta::zero(),
+        Some(_) | None => canary.scale_down_delay,
+    }
+}
+
+/// Size and deadline of a ReplicaSet that carries no traffic and is to be drained `delay` after that was first seen.
+fn drained(scene: &Scene<'_>, rs: &ReplicaSet, delay: TimeDelta) -> (i32, Option<DateTime<Utc>>) {
+    if delay <= TimeDelta::zero() {
+        return (0, None);
+    }
+    let now = scene.observed.now;
+    let deadline = rs.deadline().unwrap_or_else(|| now.checked_add_signed(delay).unwrap_or(now));
+    if now >= deadline { (0, None) } else { (rs.replicas, Some(deadline)) }
+}
+
+fn stable_is_whole(scene: &Scene<'_>, state: &State) -> bool {
+    scene.stable(state).is_some_and(|stable| stable.replicas_available >= scene.spec.replicas)
+}
+
+/// Pods of the new revision that must be available before its step counts as scaled.
+pub(crate) fn canary_is_scaled(scene: &Scene<'_>, state: &State) -> bool {
+    let wanted = canary_wanted(scene, state);
+    scene.new_replica_set().is_some_and(|rs| {
+        rs.settled && rs.replicas >= wanted && rs.replicas_available >= wanted && !rs.deleting
+    })
+}
+
+/// Whether every pod of the whole revision is available, as a promotion demands.
+pub(crate) fn is_fully_available(spec: &Spec, rs: Option<&ReplicaSet>) -> bool {
+    rs.is_some_and(|rs| rs.settled && rs.replicas >= spec.replicas && rs.replicas_available >= spec.replicas)
+}
+
+impl ReplicaSet {
+    /// Its scale-down deadline, if it waits for one.
+    pub(crate) fn deadline(&self) -> Option<DateTime<Utc>> {
+        self.annotations
+            .get(serin_api::labels::SCALE_DOWN_DEADLINE)
+            .and_then(|text| DateTime::parse_from_rfc3339(text).ok())
+            .map(|time| time.with_timezone(&Utc))
+    }
+}

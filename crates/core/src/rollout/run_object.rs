@@ -1,0 +1,130 @@
+//! The AnalysisRun that a Rollout starts, as an object.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use serin_api::{Argument, RolloutAnalysis, labels};
+
+use crate::analysis::args::{ArgSources, given, merge};
+use crate::analysis::sample::Semantics;
+use crate::analysis::template::{Flat, flatten, keys};
+use crate::field_error::FieldError;
+use crate::rollout::step::Step;
+
+use super::children::owner_reference;
+use super::scene::Scene;
+use super::state::State;
+
+/// What an AnalysisRun of a canary is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RunKind {
+    /// Beside the steps.
+    Background,
+    /// A step of its own.
+    Step,
+}
+
+impl RunKind {
+    /// How messages call it.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            RunKind::Background => "Background",
+            RunKind::Step => "Step-based",
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            RunKind::Background => labels::ROLLOUT_TYPE_BACKGROUND,
+            RunKind::Step => labels::ROLLOUT_TYPE_STEP,
+        }
+    }
+}
+
+/// The analysis that a kind of run makes; `None` if the spec has none of that kind now.
+fn analysis<'s>(scene: &'s Scene<'_>, state: &State, kind: RunKind) -> Option<&'s RolloutAnalysis> {
+    match kind {
+        RunKind::Background => scene.spec.canary.background.as_ref().map(|background| &background.analysis),
+        RunKind::Step => match state.current_step(scene.spec) {
+            Some(Step::Analysis(analysis)) => Some(analysis),
+            Some(Step::SetWeight(_) | Step::Pause(_) | Step::SetCanaryScale(_)) | None => None,
+        },
+    }
+}
+
+/// The run as an object to create.
+///
+/// # Errors
+/// Every template that is missing by now, and every argument without a value.
+pub(crate) fn build(scene: &Scene<'_>, state: &State, kind: RunKind, name: &str) -> Result<Value, Vec<FieldError>> {
+    let Some(analysis) = analysis(scene, state, kind) else {
+        return Err(vec![FieldError::new("spec.strategy.canary.analysis", "there is no analysis to run")]);
+    };
+    let flat = flatten(&keys(&analysis.templates), &scene.observed.templates)?;
+    let args = arguments(scene, state, analysis, &flat)?;
+    let mut dry_run = flat.dry_run;
+    dry_run.extend(analysis.dry_run.clone());
+    let mut retention = flat.measurement_retention;
+    retention.extend(analysis.measurement_retention.clone());
+    let metadata = analysis.analysis_run_metadata.clone().unwrap_or_default();
+    let mut run_labels = metadata.labels;
+    run_labels.extend(labels_of(scene, state, kind));
+    let mut annotations = metadata.annotations;
+    annotations.insert(labels::REVISION.to_owned(), scene.revision.number.to_string());
+    if flat.semantics.unwrap_or(scene.observed.settings.semantics) == Semantics::Argo {
+        annotations.insert(labels::ANALYSIS_SEMANTICS.to_owned(), labels::ANALYSIS_SEMANTICS_ARGO.to_owned());
+    }
+    Ok(json!({
+        "apiVersion": labels::API_VERSION,
+        "kind": "AnalysisRun",
+        "metadata": {
+            "name": name,
+            "namespace": scene.observed.rollout.metadata.namespace,
+            "labels": run_labels,
+            "annotations": annotations,
+            "ownerReferences": [owner_reference(scene)],
+        },
+        "spec": {
+            "metrics": flat.metrics,
+            "args": args,
+            "dryRun": dry_run,
+            "measurementRetention": retention,
+        },
+    }))
+}
+
+fn arguments(
+    scene: &Scene<'_>,
+    state: &State,
+    analysis: &RolloutAnalysis,
+    flat: &Flat,
+) -> Result<Vec<Argument>, Vec<FieldError>> {
+    let rollout = serde_json::to_value(&*scene.observed.rollout).unwrap_or_default();
+    let sources = ArgSources {
+        stable_hash: state.stable_hash.as_deref().unwrap_or_default(),
+        latest_hash: &state.current_hash,
+        rollout: &rollout,
+    };
+    merge(std::slice::from_ref(&flat.args), &given(&analysis.args, sources)?, &rollout)
+}
+
+fn labels_of(scene: &Scene<'_>, state: &State, kind: RunKind) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, String> = scene
+        .spec
+        .selector
+        .get("matchLabels")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        .collect();
+    all.insert(labels::POD_TEMPLATE_HASH.to_owned(), state.current_hash.clone());
+    all.insert(labels::ROLLOUT_TYPE.to_owned(), kind.label().to_owned());
+    if kind == RunKind::Step {
+        all.insert(labels::STEP_INDEX.to_owned(), state.step.to_string());
+    }
+    if let Some(instance) = &scene.observed.settings.instance_id {
+        all.insert(labels::INSTANCE_ID.to_owned(), instance.clone());
+    }
+    all
+}

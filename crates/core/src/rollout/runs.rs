@@ -1,0 +1,196 @@
+//! The AnalysisRuns of a Rollout: what they say about the update, which are started, ended and cleared away.
+
+use std::sync::Arc;
+
+use serin_api::AnalysisRun;
+
+use crate::analysis::holding::holding;
+use crate::plan::{Effect, Event, Planned};
+use crate::rollout::Hold;
+use crate::rollout::step::Step;
+
+use super::run_object::{RunKind, build};
+use super::scene::Scene;
+use super::state::{INCONCLUSIVE_PAUSE, Pause, RunRef, State};
+
+/// Takes over what the current runs report: a failure aborts the update, an inconclusive result pauses it. Each result
+/// acts once, when it is first seen, so that a person's later word stands.
+pub(crate) fn follow(scene: &Scene<'_>, state: &mut State) {
+    for kind in [RunKind::Background, RunKind::Step] {
+        forget_if_resumed(state, kind);
+        let Some(mut slot) = slot(state, kind).clone() else { continue };
+        let Some(run) = find(scene, &slot.name) else { continue };
+        let (phase, message) = report(run);
+        let is_news = phase != slot.phase;
+        slot.phase.clone_from(&phase);
+        slot.message.clone_from(&message);
+        *slot_mut(state, kind) = Some(slot);
+        if !is_news {
+            continue;
+        }
+        announce(state, kind, &phase);
+        if state.is_updating() && !state.promote_full {
+            take_verdict(scene, state, kind, (&phase, &message));
+        }
+    }
+}
+
+/// Whoever ends an inconclusive pause without skipping the step asks for another run.
+fn forget_if_resumed(state: &mut State, kind: RunKind) {
+    let resumed = state.controller_pause && state.pauses.is_empty();
+    if resumed && slot(state, kind).as_ref().is_some_and(|run| run.phase == "Inconclusive") {
+        *slot_mut(state, kind) = None;
+        state.controller_pause = false;
+    }
+}
+
+/// Ends or pauses the update if a run's result says so.
+fn take_verdict(scene: &Scene<'_>, state: &mut State, kind: RunKind, (phase, message): (&str, &str)) {
+    let now = scene.observed.now;
+    match phase {
+        "Failed" | "Error" => {
+            let detail = if message.is_empty() { String::new() } else { format!(": {message}") };
+            state.abort(now, Some(format!("{} analysis phase error/failed{detail}", kind.words())));
+        }
+        "Inconclusive" if state.pause(INCONCLUSIVE_PAUSE).is_none() => {
+            state.pauses.push(Pause { reason: INCONCLUSIVE_PAUSE.to_owned(), since: now });
+            state.controller_pause = true;
+        }
+        _ => {}
+    }
+}
+
+fn announce(state: &mut State, kind: RunKind, phase: &str) {
+    let Some(name) = slot(state, kind).as_ref().map(|run| run.name.clone()) else { return };
+    let message = format!("{} Analysis Run '{name}' Status New: '{phase}'", kind.words());
+    state.events.push(match phase {
+        "Failed" | "Error" => Event::warning(format!("AnalysisRun{phase}"), message),
+        _ => Event::normal(format!("AnalysisRun{phase}"), message),
+    });
+}
+
+/// Decides which runs there should be, records them in the state, and yields what brings that about.
+pub(crate) fn start_and_end(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<Planned> {
+    let mut effects = Vec::new();
+    for kind in [RunKind::Background, RunKind::Step] {
+        if !is_wanted(scene, state, kind) {
+            continue;
+        }
+        if slot(state, kind).is_none() {
+            let name = free_name(scene, state, kind);
+            *slot_mut(state, kind) = Some(RunRef { name, phase: String::new(), message: String::new() });
+        }
+        if let Some(slot) = slot(state, kind)
+            && slot.phase.is_empty()
+            && find(scene, &slot.name).is_none()
+        {
+            match build(scene, state, kind, &slot.name) {
+                Ok(object) => effects.push(Planned { effect: Effect::CreateAnalysisRun { object }, event: None }),
+                Err(errors) => holds.extend(errors.into_iter().map(|e| Hold::MissingObject { object: e.to_string() })),
+            }
+        }
+    }
+    effects.extend(end_unwanted(scene, state));
+    effects
+}
+
+/// Whether the update calls for a run of this kind now.
+fn is_wanted(scene: &Scene<'_>, state: &State, kind: RunKind) -> bool {
+    if !state.is_updating() || state.promote_full || scene.stable(state).is_none() {
+        return false;
+    }
+    match kind {
+        RunKind::Background => {
+            let background = scene.spec.canary.background.as_ref();
+            background.is_some_and(|b| state.step >= b.starting_step.map_or(0, |step| step as usize))
+        }
+        RunKind::Step => matches!(state.current_step(scene.spec), Some(Step::Analysis(_))),
+    }
+}
+
+/// Asks every run to end that is under way and not wanted any more.
+fn end_unwanted(scene: &Scene<'_>, state: &State) -> Vec<Planned> {
+    let kept: Vec<&str> = [RunKind::Background, RunKind::Step]
+        .into_iter()
+        .filter(|kind| is_wanted(scene, state, *kind))
+        .filter_map(|kind| slot(state, kind).as_ref().map(|run| run.name.as_str()))
+        .collect();
+    scene
+        .observed
+        .analysis_runs
+        .iter()
+        .filter(|run| !is_complete(run) && !run.spec.terminate && run.metadata.deletion_timestamp.is_none())
+        .filter(|run| !kept.contains(&name(run)))
+        .map(|run| Planned {
+            effect: Effect::TerminateAnalysisRun { name: name(run).to_owned() },
+            event: Some(Event::normal(
+                "AnalysisRunTerminating",
+                format!("Analysis run '{}' is terminated", name(run)),
+            )),
+        })
+        .collect()
+}
+
+/// Why the runs under way do not let the step go on: absent data, unreachable sources.
+pub(crate) fn holds(scene: &Scene<'_>, state: &State) -> Vec<Hold> {
+    [RunKind::Background, RunKind::Step]
+        .into_iter()
+        .filter(|kind| is_wanted(scene, state, *kind))
+        .filter_map(|kind| slot(state, kind).as_ref().and_then(|run| find(scene, &run.name)))
+        .flat_map(|run| holding(run))
+        .collect()
+}
+
+/// A run by its name.
+pub(crate) fn find<'s>(scene: &'s Scene<'_>, wanted: &str) -> Option<&'s Arc<AnalysisRun>> {
+    scene.observed.analysis_runs.iter().find(|run| name(run) == wanted)
+}
+
+/// Whether a run has ended.
+pub(crate) fn is_complete(run: &AnalysisRun) -> bool {
+    matches!(report(run).0.as_str(), "Successful" | "Failed" | "Error" | "Inconclusive")
+}
+
+/// Name of a run.
+pub(crate) fn name(run: &AnalysisRun) -> &str {
+    run.metadata.name.as_deref().unwrap_or_default()
+}
+
+/// Phase and message of a run; both empty before its first status.
+pub(crate) fn report(run: &AnalysisRun) -> (String, String) {
+    let status = run.status.as_ref();
+    (
+        status.map(|s| s.phase.clone()).unwrap_or_default(),
+        status.and_then(|s| s.message.clone()).unwrap_or_default(),
+    )
+}
+
+/// The first of `base`, `base.1`, `base.2` … that no run has.
+fn free_name(scene: &Scene<'_>, state: &State, kind: RunKind) -> String {
+    let revision = format!("{}-{}-{}", scene.rollout_name(), state.current_hash, scene.revision.number);
+    let base = match kind {
+        RunKind::Background => revision,
+        RunKind::Step => format!("{revision}-{}", state.step),
+    };
+    let mut name = base.clone();
+    let mut suffix = 0;
+    while find(scene, &name).is_some() {
+        suffix += 1;
+        name = format!("{base}.{suffix}");
+    }
+    name
+}
+
+fn slot(state: &State, kind: RunKind) -> &Option<RunRef> {
+    match kind {
+        RunKind::Background => &state.background,
+        RunKind::Step => &state.step_run,
+    }
+}
+
+fn slot_mut(state: &mut State, kind: RunKind) -> &mut Option<RunRef> {
+    match kind {
+        RunKind::Background => &mut state.background,
+        RunKind::Step => &mut state.step_run,
+    }
+}

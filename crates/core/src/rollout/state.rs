@@ -1,0 +1,225 @@
+//! Where a Rollout stands: the one reader and the one writer of its flat wire status.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serin_api::{HandledCommand, RolloutStatus};
+
+use crate::plan::Event;
+use crate::rollout::observed::ReplicaSet;
+use crate::rollout::parse::Spec;
+use crate::rollout::step::Step;
+use crate::rollout::template::step_hash;
+
+use super::scene::Scene;
+
+/// Where an update stands, past the wire's optional fields.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct State {
+    /// Hash of the revision that people rely on; none before the first deployment is complete.
+    pub(crate) stable_hash: Option<String>,
+    /// Hash of the revision that the spec asks for.
+    pub(crate) current_hash: String,
+    /// Fingerprint of the steps, so that an edit of them starts the update anew.
+    pub(crate) step_hash: String,
+    /// Index of the step under way; the number of steps once all are done.
+    pub(crate) step: usize,
+    /// When the step under way began.
+    pub(crate) step_started_at: Option<DateTime<Utc>>,
+    /// Since when the update is aborted.
+    pub(crate) aborted: Option<DateTime<Utc>>,
+    /// Why it was aborted, for people; empty for a manual abort.
+    pub(crate) abort_cause: Option<String>,
+    /// Whether somebody asked to skip everything that is left.
+    pub(crate) promote_full: bool,
+    /// Pauses under way.
+    pub(crate) pauses: Vec<Pause>,
+    /// Whether the controller began a pause that is not over: with no pause left, a client has ended it.
+    pub(crate) controller_pause: bool,
+    /// The background analysis.
+    pub(crate) background: Option<RunRef>,
+    /// The analysis of the step under way.
+    pub(crate) step_run: Option<RunRef>,
+    /// Since when the step clock stands still.
+    pub(crate) holding_since: Option<DateTime<Utc>>,
+    /// How long it stood still before, in this step.
+    pub(crate) held: TimeDelta,
+    /// The most pods that were ever available in this revision.
+    pub(crate) available_max: i32,
+    /// When the update last made progress.
+    pub(crate) progressed_at: Option<DateTime<Utc>>,
+    /// Commands from annotations that were handled, by annotation key.
+    pub(crate) handled: BTreeMap<String, HandledCommand>,
+    /// What to tell of the changes made since the state was read.
+    pub(crate) events: Vec<Event>,
+}
+
+/// A pause, as it stands in `status.pauseConditions`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pause {
+    /// Upstream's reason, see [`STEP_PAUSE`] and [`INCONCLUSIVE_PAUSE`].
+    pub(crate) reason: String,
+    /// When it began.
+    pub(crate) since: DateTime<Utc>,
+}
+
+/// The pause of a step.
+pub(crate) const STEP_PAUSE: &str = "CanaryPauseStep";
+/// The pause that an inconclusive analysis causes.
+pub(crate) const INCONCLUSIVE_PAUSE: &str = "InconclusiveAnalysisRun";
+
+/// An AnalysisRun that the Rollout started, as last seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RunRef {
+    /// Name of the run.
+    pub(crate) name: String,
+    /// Its phase; empty until it reported one.
+    pub(crate) phase: String,
+    /// Its message.
+    pub(crate) message: String,
+}
+
+impl State {
+    /// Reads the status, and starts the update anew if the template or the steps are others than it speaks of.
+    pub(crate) fn read(scene: &Scene<'_>) -> Self {
+        let empty = RolloutStatus::default();
+        let status = scene.observed.rollout.status.as_ref().unwrap_or(&empty);
+        let mut state = super::wire::from_status(status);
+        let steps = &scene.spec.canary.steps;
+        let current_hash = scene.revision.hash.clone();
+        let step_hash = step_hash(steps);
+        let first_sight = state.current_hash.is_empty();
+        if state.current_hash != current_hash || state.step_hash != step_hash {
+            state.restart();
+            state.current_hash = current_hash;
+            state.step_hash = step_hash;
+            state.step_started_at = Some(scene.observed.now);
+            state.progressed_at = Some(scene.observed.now);
+            state.skip_steps_if_pointless(scene, first_sight);
+        }
+        state.step = state.step.min(steps.len());
+        state
+    }
+
+    /// No revision was ever complete.
+    pub(crate) fn is_initial(&self) -> bool {
+        self.stable_hash.is_none()
+    }
+
+    /// The revision that the spec asks for is the stable one.
+    pub(crate) fn is_promoted(&self) -> bool {
+        self.stable_hash.as_deref() == Some(self.current_hash.as_str())
+    }
+
+    /// An update runs: neither the first deployment, nor complete, nor aborted.
+    pub(crate) fn is_updating(&self) -> bool {
+        !self.is_initial() && !self.is_promoted() && self.aborted.is_none()
+    }
+
+    /// Whether a ReplicaSet is that of the current or the stable revision.
+    pub(crate) fn is_current_or_stable(&self, rs: &ReplicaSet) -> bool {
+        rs.hash == self.current_hash || self.stable_hash.as_deref() == Some(rs.hash.as_str())
+    }
+
+    /// Canary weight that the step under way asks for, in percent.
+    pub(crate) fn weight_of_step(&self, spec: &Spec) -> i32 {
+        if self.aborted.is_some() {
+            0
+        } else if self.step >= spec.canary.steps.len() {
+            100
+        } else {
+            spec.canary.steps.weight_at(self.step).unwrap_or(0)
+        }
+    }
+
+    /// Canary weight that the steps before the present one asked for, in percent.
+    pub(crate) fn weight_before_step(&self, spec: &Spec) -> i32 {
+        match self.step.checked_sub(1) {
+            Some(before) => spec.canary.steps.weight_at(before).unwrap_or(0),
+            None => 0,
+        }
+    }
+
+    /// The step under way.
+    pub(crate) fn current_step<'s>(&self, spec: &'s Spec) -> Option<&'s Step> {
+        spec.canary.steps.get(self.step)
+    }
+
+    /// Whether a pause of this reason is under way.
+    pub(crate) fn pause(&self, reason: &str) -> Option<&Pause> {
+        self.pauses.iter().find(|pause| pause.reason == reason)
+    }
+
+    /// Whether the update waits for time, people or an analysis rather than for pods.
+    pub(crate) fn waits_on_purpose(&self, spec: &Spec) -> bool {
+        let on_waiting_step = match self.current_step(spec) {
+            Some(Step::Pause(_) | Step::Analysis(_)) => true,
+            Some(Step::SetWeight(_) | Step::SetCanaryScale(_)) | None => false,
+        };
+        !self.pauses.is_empty() || (self.is_updating() && on_waiting_step) || self.aborted.is_some()
+    }
+
+    /// Whether there is nothing left to do for the revision but to keep it running.
+    pub(crate) fn is_settled(&self, scene: &Scene<'_>) -> bool {
+        self.is_promoted() && super::replicas::is_fully_available(scene.spec, scene.new_replica_set())
+    }
+
+    /// Ends the update: everything goes back to stable.
+    pub(crate) fn abort(&mut self, now: DateTime<Utc>, cause: Option<String>) {
+        self.aborted = Some(now);
+        self.abort_cause = cause;
+        self.end_pauses();
+        self.promote_full = false;
+        self.enter_step(0, now);
+    }
+
+    /// Takes up an aborted update from its first step.
+    pub(crate) fn retry(&mut self, now: DateTime<Utc>) {
+        self.aborted = None;
+        self.abort_cause = None;
+        self.background = None;
+        self.end_pauses();
+        self.progressed_at = Some(now);
+        self.enter_step(0, now);
+    }
+
+    /// Makes a step the one under way, with a fresh clock.
+    pub(crate) fn enter_step(&mut self, step: usize, now: DateTime<Utc>) {
+        self.step = step;
+        self.step_started_at = Some(now);
+        self.step_run = None;
+        self.holding_since = None;
+        self.held = TimeDelta::zero();
+        self.progressed_at = Some(now);
+    }
+
+    /// Forgets all pauses, as if there had been none.
+    pub(crate) fn end_pauses(&mut self) {
+        self.pauses.clear();
+        self.controller_pause = false;
+    }
+
+    /// How long the step clock has stood still in this step, up to now.
+    pub(crate) fn held_until(&self, now: DateTime<Utc>) -> TimeDelta {
+        self.held + self.holding_since.map_or(TimeDelta::zero(), |since| now - since)
+    }
+
+    fn restart(&mut self) {
+        let kept = std::mem::take(self);
+        self.stable_hash = kept.stable_hash;
+        self.handled = kept.handled;
+    }
+
+    /// A first deployment has nobody to protect, and a return to the stable revision nothing to try.
+    fn skip_steps_if_pointless(&mut self, scene: &Scene<'_>, first_sight: bool) {
+        let steps = scene.spec.canary.steps.len();
+        if self.is_initial() {
+            self.step = steps;
+        } else if self.is_promoted() {
+            self.step = steps;
+            if !first_sight && steps > 0 {
+                self.events.push(Event::normal("SkipSteps", "Rollback to stable ReplicaSets"));
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! From step to step: what holds the step under way, and what its end brings.
+
+use chrono::{DateTime, Utc};
+
+use crate::plan::Event;
+use crate::rollout::Hold;
+use crate::rollout::step::Step;
+
+use super::replicas::{canary_is_scaled, canary_wanted, is_fully_available};
+use super::scene::Scene;
+use super::state::{INCONCLUSIVE_PAUSE, Pause, STEP_PAUSE, State};
+use super::runs;
+
+/// One reason that may hold a step; `None` lets it pass.
+type Gate = fn(&Scene<'_>, &State) -> Option<Hold>;
+
+/// Everything that can hold a step, in the order in which it is told.
+const GATES: [Gate; 4] = [paused_by_spec, inconclusive, source_silent, step_incomplete];
+
+/// What can hold the promotion after the last step.
+const GATES_OF_PROMOTION: [Gate; 5] =
+    [paused_by_spec, inconclusive, source_silent, revision_not_available, weight_not_whole];
+
+/// Leaves every step that is complete, promotes if none is left, and says what holds the first that is not.
+pub(crate) fn advance(scene: &Scene<'_>, state: &mut State) -> Vec<Hold> {
+    if state.aborted.is_some() || state.is_promoted() {
+        return Vec::new();
+    }
+    if state.is_initial() {
+        return finish_initial(scene, state);
+    }
+    let steps = scene.spec.canary.steps.len();
+    if state.promote_full && state.step < steps {
+        state.end_pauses();
+        state.enter_step(steps, scene.observed.now);
+    }
+    loop {
+        begin_step(scene, state);
+        run_step_clock(scene, state);
+        let gates: &[Gate] = if state.step >= steps { &GATES_OF_PROMOTION } else { &GATES };
+        let holds: Vec<Hold> = gates.iter().filter_map(|gate| gate(scene, state)).collect();
+        if !holds.is_empty() {
+            return holds;
+        }
+        if state.step >= steps {
+            promote(scene, state, promotion_reason(state, steps));
+            return Vec::new();
+        }
+        end_step(scene, state);
+    }
+}
+
+/// The first deployment is complete when all its pods are available.
+fn finish_initial(scene: &Scene<'_>, state: &mut State) -> Vec<Hold> {
+    match paused_by_spec(scene, state).or_else(|| revision_not_available(scene, state)) {
+        Some(hold) => vec![hold],
+        None => {
+            promote(scene, state, "Initial deploy".to_owned());
+            Vec::new()
+        }
+    }
+}
+
+/// Makes the current revision the stable one.
+fn promote(scene: &Scene<'_>, state: &mut State, reason: String) {
+    let message = format!(
+        "Rollout completed update to revision {} ({}): {reason}",
+        scene.revision.number, state.current_hash
+    );
+    state.events.push(Event::normal("RolloutCompleted", message));
+    state.stable_hash = Some(state.current_hash.clone());
+    state.promote_full = false;
+    state.end_pauses();
+    state.enter_step(scene.spec.canary.steps.len(), scene.observed.now);
+}
+
+fn promotion_reason(state: &State, steps: usize) -> String {
+    if state.promote_full {
+        "Full promotion requested".to_owned()
+    } else {
+        format!("Completed all {steps} canary steps")
+    }
+}
+
+/// Enters a pause once; a client that ended it has cleared the pause and left `controllerPause`.
+fn begin_step(scene: &Scene<'_>, state: &mut State) {
+    let on_pause = matches!(state.current_step(scene.spec), Some(Step::Pause(_)));
+    if on_pause && state.pauses.is_empty() && !state.controller_pause && !scene.spec.paused {
+        state.pauses.push(Pause { reason: STEP_PAUSE.to_owned(), since: scene.observed.now });
+        state.controller_pause = true;
+        state.events.push(Event::normal("RolloutPaused", format!("Rollout is paused ({STEP_PAUSE})")));
+    }
+}
+
+/// Stops the step clock while a source is silent, and lets it go on after.
+fn run_step_clock(scene: &Scene<'_>, state: &mut State) {
+    let now = scene.observed.now;
+    let silent = !runs::holds(scene, state).is_empty();
+    match (silent, state.holding_since) {
+        (true, None) => state.holding_since = Some(now),
+        (false, Some(since)) => {
+            state.held += now - since;
+            state.holding_since = None;
+        }
+        (true, Some(_)) | (false, None) => {}
+    }
+}
+
+fn end_step(scene: &Scene<'_>, state: &mut State) {
+    let steps = &scene.spec.canary.steps;
+    if let Some(step) = state.current_step(scene.spec) {
+        let message = format!("Rollout step {}/{} completed ({step})", state.step + 1, steps.len());
+        state.events.push(Event::normal("RolloutStepCompleted", message));
+    }
+    if state.pause(STEP_PAUSE).is_some() || state.controller_pause {
+        state.events.push(Event::normal("RolloutResumed", "Rollout is resumed"));
+    }
+    state.end_pauses();
+    state.enter_step(state.step + 1, scene.observed.now);
+}
+
+fn paused_by_spec(scene: &Scene<'_>, _: &State) -> Option<Hold> {
+    scene.spec.paused.then_some(Hold::PausedBySpec)
+}
+
+fn inconclusive(_: &Scene<'_>, state: &State) -> Option<Hold> {
+    let run = [&state.step_run, &state.background].into_iter().flatten().find(|run| run.phase == "Inconclusive");
+    state.pause(INCONCLUSIVE_PAUSE).map(|_| Hold::Inconclusive {
+        run: run.map(|run| run.name.clone()).unwrap_or_default(),
+    })
+}
+
+fn source_silent(scene: &Scene<'_>, state: &State) -> Option<Hold> {
+    if state.promote_full { None } else { runs::holds(scene, state).into_iter().next() }
+}
+
+fn step_incomplete(scene: &Scene<'_>, state: &State) -> Option<Hold> {
+    match state.current_step(scene.spec)? {
+        Step::SetWeight(_) | Step::SetCanaryScale(_) => {
+            canary_not_scaled(scene, state).or_else(|| weight_not_observed(scene, state))
+        }
+        Step::Pause(duration) => pause_not_over(scene, state, duration.as_ref()),
+        Step::Analysis(_) => match &state.step_run {
+            Some(run) if run.phase == "Successful" => None,
+            Some(run) => Some(Hold::AnalysisRunning { run: run.name.clone() }),
+            None => Some(Hold::AnalysisRunning { run: "to be created".to_owned() }),
+        },
+    }
+}
+
+fn pause_not_over(scene: &Scene<'_>, state: &State, duration: Option<&chrono::TimeDelta>) -> Option<Hold> {
+    let step = u32::try_from(state.step).unwrap_or(u32::MAX);
+    let pause = state.pause(STEP_PAUSE)?;
+    let Some(duration) = duration else {
+        return Some(Hold::WaitingForPromotion { step });
+    };
+    let until = pause_end(scene, state, pause, *duration);
+    (until > scene.observed.now).then_some(Hold::PauseRunning { step, until })
+}
+
+/// A pause ends after its duration, and later by as long as the step clock stood still.
+fn pause_end(scene: &Scene<'_>, state: &State, pause: &Pause, duration: chrono::TimeDelta) -> DateTime<Utc> {
+    let held = state.held_until(scene.observed.now);
+    pause.since.checked_add_signed(duration).and_then(|end| end.checked_add_signed(held)).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+fn canary_not_scaled(scene: &Scene<'_>, state: &State) -> Option<Hold> {
+    (!canary_is_scaled(scene, state)).then(|| Hold::CanaryNotAvailable {
+        available: scene.new_replica_set().map_or(0, |rs| rs.replicas_available),
+        desired: canary_wanted(scene, state),
+    })
+}
+
+fn weight_not_observed(scene: &Scene<'_>, state: &State) -> Option<Hold> {
+    let desired = state.weight_of_step(scene.spec);
+    scene.mesh.as_ref()?.differs_from(desired)
+}
+
+fn revision_not_available(scene: &Scene<'_>, _: &State) -> Option<Hold> {
+    let rs = scene.new_replica_set();
+    (!is_fully_available(scene.spec, rs)).then(|| Hold::CanaryNotAvailable {
+        available: rs.map_or(0, |rs| rs.replicas_available),
+        desired: scene.spec.replicas,
+    })
+}
+
+/// Promotion waits until the canary carries everything, so that stable can be pointed at it with nothing at stake.
+fn weight_not_whole(scene: &Scene<'_>, _: &State) -> Option<Hold> {
+    if scene.spec.replicas == 0 { None } else { scene.mesh.as_ref()?.differs_from(100) }
+}

@@ -1,0 +1,223 @@
+//! Where a weight is decided, and which change of routes, subsets, Services and pod labels is safe to make next.
+
+use crate::istio::destination_rule::{set_hashes, subset_hash};
+use crate::istio::service::switch;
+use crate::istio::virtual_service::set_weights;
+use crate::plan::{Effect, Event, Planned};
+use crate::rollout::Hold;
+use crate::rollout::observed::Pod;
+
+use super::handover::{self, Handover};
+use super::mesh::{End, Mesh, Role};
+use super::metadata::{relabel_pod, wanted};
+use super::replicas::{canary_is_scaled, is_fully_available, share};
+use super::runs;
+use super::scene::Scene;
+use super::state::State;
+
+/// The next changes of the mesh, and why there are no more of them.
+#[derive(Debug, Default)]
+pub(crate) struct Moves {
+    pub(crate) effects: Vec<Planned>,
+    pub(crate) holds: Vec<Hold>,
+}
+
+/// Points the sides at their revisions, relabels pods whose role changed, and moves weight; each only where nothing
+/// that carries traffic is left without ready pods.
+pub(crate) fn plan(scene: &Scene<'_>, state: &State) -> Moves {
+    let mut moves = Moves::default();
+    relabel_free_pods(scene, state, &mut moves);
+    let Some(mesh) = &scene.mesh else { return moves };
+    if state.is_initial() {
+        return moves;
+    }
+    switch_sides(scene, state, mesh, &mut moves);
+    match handover::next(scene, state, mesh) {
+        Handover::NotNeeded => move_weight(scene, state, mesh, desired_weight(scene, state), &mut moves),
+        Handover::Weight(weight) => move_weight(scene, state, mesh, weight, &mut moves),
+        Handover::Relabel(pods) => moves.effects.extend(pods),
+        Handover::Wait(hold) => moves.holds.push(hold),
+    }
+    moves
+}
+
+/// The canary's weight that is wanted now, in percent.
+pub(crate) fn desired_weight(scene: &Scene<'_>, state: &State) -> i32 {
+    let Some(mesh) = &scene.mesh else { return 0 };
+    let new = scene.new_replica_set();
+    if !state.is_updating() || new.is_none_or(|rs| rs.replicas_available == 0) {
+        return 0;
+    }
+    let (before, target) = (state.weight_before_step(scene.spec), state.weight_of_step(scene.spec));
+    let observed = mesh.canary_weight().unwrap_or(before);
+    let between = (before.min(target)..=before.max(target)).contains(&observed);
+    if state.promote_full {
+        return if is_fully_available(scene.spec, new) { 100 } else { observed };
+    }
+    let scaled = if target == 100 { is_fully_available(scene.spec, new) } else { canary_is_scaled(scene, state) };
+    let silent = !runs::holds(scene, state).is_empty();
+    match scaled && !silent {
+        true => target,
+        false if between => observed,
+        false => before,
+    }
+}
+
+/// Whether somebody else changed a weight that was already as wanted.
+pub(crate) fn is_overwritten(scene: &Scene<'_>, state: &State) -> bool {
+    let recorded = scene.observed.rollout.status.as_ref().and_then(|status| status.canary.weights.as_ref());
+    let desired = desired_weight(scene, state);
+    let observed = scene.mesh.as_ref().and_then(|mesh| mesh.differs_from(desired));
+    recorded.is_some_and(|weights| weights.canary.weight == desired) && observed.is_some()
+}
+
+/// Points each side at the revision that it stands for.
+fn switch_sides(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, moves: &mut Moves) {
+    let Some(stable) = state.stable_hash.as_deref() else { return };
+    let canary = if state.is_promoted() { stable } else { state.current_hash.as_str() };
+    let mut subsets = Vec::new();
+    for (role, hash) in [(Role::Stable, stable), (Role::Canary, canary)] {
+        let end = mesh.end(role);
+        if let Some((raw, name)) = end.subset
+            && subset_hash(&raw.object, name) != Some(hash)
+        {
+            if may_point(scene, mesh, role, hash) {
+                subsets.push((name, Some(hash)));
+            } else {
+                moves.holds.push(Hold::SideNotSwitched { side: format!("subset {name}"), hash: hash.to_owned() });
+            }
+        }
+        let hash = if state.aborted.is_some() { stable } else { hash };
+        if end.service.is_some() && may_point(scene, mesh, role, hash) && has_ready(scene, hash) {
+            moves.effects.extend(switch_service(scene, end, hash));
+        }
+    }
+    moves.effects.extend(switch_subsets(scene, mesh, &subsets, (canary, stable)));
+}
+
+/// A side that carries traffic is pointed elsewhere only at its first adoption, and only at pods that are ready.
+/// A side that carries none may be pointed anywhere.
+fn may_point(scene: &Scene<'_>, mesh: &Mesh<'_>, role: Role, hash: &str) -> bool {
+    let carried = mesh.carried(role);
+    if carried == 0 {
+        return true;
+    }
+    let end = mesh.end(role);
+    let ready = ready_of(scene, hash).filter(|pod| end.would_select(&pod.labels)).count();
+    let enough = ready >= usize::try_from(share(scene.spec.replicas, carried).max(1)).unwrap_or(usize::MAX);
+    enough && (end.hash().is_none() || role == Role::Stable)
+}
+
+fn ready_of<'s>(scene: &'s Scene<'_>, hash: &'s str) -> impl Iterator<Item = &'s Pod> {
+    let name = scene.by_hash(hash).map(|rs| rs.name.as_str());
+    scene.observed.pods.iter().filter(move |pod| Some(pod.replica_set.as_str()) == name && pod.is_serving())
+}
+
+fn has_ready(scene: &Scene<'_>, hash: &str) -> bool {
+    scene.spec.replicas == 0 || ready_of(scene, hash).next().is_some()
+}
+
+fn switch_subsets(
+    scene: &Scene<'_>,
+    mesh: &Mesh<'_>,
+    subsets: &[(&str, Option<&str>)],
+    (canary, stable): (&str, &str),
+) -> Option<Planned> {
+    let (raw, _) = mesh.canary.subset?;
+    if subsets.is_empty() {
+        return None;
+    }
+    let name = scene.spec.canary.routing.as_ref()?.destination_rule.as_ref()?.name.clone();
+    let patch = set_hashes(&raw.object, &raw.version, scene.rollout_name(), subsets).ok()?;
+    let message = format!("DestinationRule {name} subset updated (canary: {canary}, stable: {stable})");
+    Some(Planned {
+        effect: Effect::ApplySubsets { name, patch },
+        event: Some(Event::normal("UpdatedDestinationRule", message)),
+    })
+}
+
+fn switch_service(scene: &Scene<'_>, end: &End<'_>, hash: &str) -> Option<Planned> {
+    let (raw, name) = end.service?;
+    let patch = switch(&raw.object, &raw.version, scene.rollout_name(), Some(hash))?;
+    let from = crate::istio::service::selector_hash(&raw.object).unwrap_or_default();
+    let message = format!("Switched selector for service '{name}' from '{from}' to '{hash}'");
+    Some(Planned {
+        effect: Effect::SwitchService { name: name.to_owned(), patch },
+        event: Some(Event::normal("SwitchService", message)),
+    })
+}
+
+/// Sets the weight on every route that does not carry it, if both sides can take what they would get.
+fn move_weight(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, weight: i32, moves: &mut Moves) {
+    if mesh.differs_from(weight).is_none() {
+        return;
+    }
+    if let Some(hold) = cannot_carry(scene, state, mesh, weight) {
+        moves.holds.push(hold);
+        return;
+    }
+    for routed in &mesh.routed {
+        let patch = set_weights(&routed.raw.object, &routed.raw.version, &routed.routes, &mesh.sides, weight);
+        let Some(patch) = patch.ok().filter(|patch| !patch.is_empty()) else { continue };
+        let effect = Effect::ApplyRoutes {
+            namespace: routed.key.namespace.clone(),
+            name: routed.key.name.clone(),
+            patch,
+        };
+        let event = Event::normal("TrafficWeightUpdated", weight_message(mesh, weight));
+        moves.effects.push(Planned { effect, event: Some(event) });
+    }
+}
+
+fn weight_message(mesh: &Mesh<'_>, weight: i32) -> String {
+    match mesh.canary_weight() {
+        Some(from) if from != weight => format!("Traffic weight updated from {from} to {weight}"),
+        Some(_) | None => format!("Traffic weight updated to {weight}"),
+    }
+}
+
+/// Why a side could not carry its share of a split.
+fn cannot_carry(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, weight: i32) -> Option<Hold> {
+    let ready = |role: Role| count(mesh.end(role).ready(scene.observed).len());
+    if weight > 0 {
+        let points_here = mesh.canary.hash() == Some(state.current_hash.as_str()) || !state.is_updating();
+        if !points_here {
+            return Some(Hold::SideNotSwitched { side: "the canary side".to_owned(), hash: state.current_hash.clone() });
+        }
+        if ready(Role::Canary) == 0 {
+            return Some(Hold::CanaryNotAvailable { available: 0, desired: share(scene.spec.replicas, weight) });
+        }
+    }
+    let rises = 100 - weight > mesh.carried(Role::Stable);
+    // An abort leaves the canary as soon as stable can answer at all: a crowded stable beats a broken canary.
+    let needed = if state.aborted.is_some() { 1 } else { share(scene.spec.replicas, 100 - weight).max(1) };
+    if weight < 100 && rises && ready(Role::Stable) < needed.min(scene.spec.replicas.max(1)) && handover_is_over(mesh, state) {
+        return Some(Hold::StableNotAvailable { available: ready(Role::Stable), needed });
+    }
+    None
+}
+
+/// While pods change their role one after the other, the handover itself keeps the balance.
+fn handover_is_over(mesh: &Mesh<'_>, state: &State) -> bool {
+    mesh.canary.hash() != state.stable_hash.as_deref()
+}
+
+fn count(pods: usize) -> i32 {
+    i32::try_from(pods).unwrap_or(i32::MAX)
+}
+
+/// Relabels pods whose change of labels takes them out of no side that carries traffic.
+fn relabel_free_pods(scene: &Scene<'_>, state: &State, moves: &mut Moves) {
+    for rs in scene.owned() {
+        if !state.is_current_or_stable(rs) && !scene.is_released(rs) {
+            continue;
+        }
+        let metadata = wanted(scene, state, rs);
+        for pod in scene.observed.pods.iter().filter(|pod| pod.replica_set == rs.name && !pod.terminating) {
+            let Some(effect) = relabel_pod(scene, rs, metadata, pod) else { continue };
+            if handover::is_free(scene, pod, &effect) {
+                moves.effects.push(Planned { effect, event: None });
+            }
+        }
+    }
+}

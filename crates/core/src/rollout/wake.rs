@@ -1,0 +1,51 @@
+//! When a Rollout is looked at again although nothing changed.
+
+use chrono::{DateTime, Utc};
+
+use crate::plan::Wake;
+use crate::rollout::Hold;
+
+use super::deadline::Deadline;
+use super::scene::Scene;
+use super::state::State;
+
+/// The earliest of: the end of a pause, of a propagation, of a drain, of the progress deadline.
+pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, holds: &[Hold]) -> Option<Wake> {
+    let mut due: Vec<Wake> = holds.iter().filter_map(of_hold).collect();
+    if let Deadline::At(at) = deadline {
+        due.push(wake(*at, "progress deadline"));
+    }
+    for size in super::replicas::sizes(scene, state) {
+        if let Some(at) = size.deadline {
+            due.push(wake(at, "scale-down deadline"));
+        }
+    }
+    if let Some(at) = scene.mesh.as_ref().and_then(|mesh| mesh.quiet_at(scene.observed)) {
+        due.push(wake(at, "a change of routes has spread"));
+    }
+    due.into_iter().map(Some).fold(None, Wake::earlier)
+}
+
+fn of_hold(hold: &Hold) -> Option<Wake> {
+    match hold {
+        Hold::PauseRunning { until, .. } => Some(wake(*until, "end of the pause")),
+        Hold::Propagating { until, .. } => Some(wake(*until, "a change has spread")),
+        Hold::PausedBySpec
+        | Hold::WaitingForPromotion { .. }
+        | Hold::Inconclusive { .. }
+        | Hold::CanaryNotAvailable { .. }
+        | Hold::StableNotAvailable { .. }
+        | Hold::WeightNotObserved { .. }
+        | Hold::SideNotSwitched { .. }
+        | Hold::AnalysisRunning { .. }
+        | Hold::NoData { .. }
+        | Hold::SourceDown { .. }
+        | Hold::MissingObject { .. }
+        | Hold::ReplicaSetNotSettled { .. }
+        | Hold::UnsafePlan { .. } => None,
+    }
+}
+
+fn wake(at: DateTime<Utc>, why: &str) -> Wake {
+    Wake { at, why: why.to_owned() }
+}

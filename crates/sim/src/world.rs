@@ -1,0 +1,321 @@
+//! The whole simulation in step: cluster, workloads, mesh, metrics sources, and the real controller between them.
+//!
+//! ```text
+//!   workloads ─► cluster ─► changes ─┬─► engine (observe, decide, execute) ─► cluster
+//!                                    └─► mesh ─► metrics store ─► sources ─► engine's measurements
+//! ```
+//!
+//! [`World::settle`] lets everything happen that is due at this moment; [`World::next_due`] says when time alone brings
+//! the next change. In virtual time the caller sets the clock to that moment at once; in accelerated time he waits.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+use serin_controller::{Change, Deps, Engine, Kind, Observer};
+use serin_core::rollout::observed::Settings;
+
+use crate::clock::SimClock;
+use crate::cluster::{
+    self, Applied, ChangeKind, Cluster, DESTINATION_RULES, Events, PODS, Resource, SERVICES, VIRTUAL_SERVICES,
+};
+use crate::mesh::{Mesh, MeshConfig, MeshView, Served, Traffic, Versions};
+use crate::metrics::{Sources, Store, StoreConfig, skywalking};
+use crate::source::SourceTransport;
+use crate::workload::{PodConfig, Workloads};
+
+/// What can be set about a world.
+#[derive(Clone, Debug)]
+pub struct WorldConfig {
+    /// The moment at which it begins.
+    pub start: DateTime<Utc>,
+    /// Where all chance starts.
+    pub seed: u64,
+    /// How fast pods come.
+    pub pods: PodConfig,
+    /// The longest time that a change takes to reach the proxies.
+    pub propagation: TimeDelta,
+    /// What the controller's decisions depend on.
+    pub settings: Settings,
+    /// The SkyWalking server.
+    pub skywalking: skywalking::Config,
+}
+
+impl Default for WorldConfig {
+    fn default() -> Self {
+        WorldConfig {
+            start: DateTime::UNIX_EPOCH + TimeDelta::days(20_454) + TimeDelta::hours(9),
+            seed: 0,
+            pods: PodConfig::default(),
+            propagation: TimeDelta::milliseconds(500),
+            settings: Settings::default(),
+            skywalking: skywalking::Config::default(),
+        }
+    }
+}
+
+/// A cluster with everything that lives in it.
+pub struct World {
+    clock: SimClock,
+    cluster: Cluster,
+    engine: Engine,
+    changes: Events,
+    workloads: Workloads,
+    mesh: Mesh,
+    transport: SourceTransport,
+    streams: Vec<Traffic>,
+    served: Served,
+    served_until: DateTime<Utc>,
+    workloads_due: Option<DateTime<Utc>>,
+    recipe: Recipe,
+}
+
+/// What an engine is made from, so that it can be made again after a crash.
+struct Recipe {
+    settings: Settings,
+    observer: Option<Arc<dyn Observer>>,
+    seed: u64,
+}
+
+/// More reconciles within one moment than any plan needs; a defect that never comes to rest ends here.
+const STEPS_PER_MOMENT_MAX: usize = 20_000;
+
+impl World {
+    /// A world in which nothing was applied yet.
+    #[must_use]
+    pub fn new(config: WorldConfig, observer: Option<Arc<dyn Observer>>) -> Self {
+        let clock = SimClock::new(config.start);
+        let cluster = Cluster::new(Arc::new(clock.clone()));
+        let store = Store::new(StoreConfig::default());
+        let sources = Sources::new(&store, config.skywalking);
+        let transport = SourceTransport::new(sources, clock.clone());
+        let mesh_config = MeshConfig { seed: config.seed, propagation: config.propagation };
+        let recipe = Recipe { settings: config.settings, observer, seed: config.seed };
+        let engine = make_engine(&cluster, &clock, &transport, &recipe);
+        World {
+            changes: cluster.subscribe(),
+            workloads: Workloads::new(cluster.clone(), config.pods),
+            mesh: Mesh::new(&mesh_config, Arc::new(Versions::all_healthy()), store),
+            transport,
+            streams: Vec::new(),
+            served: Served::default(),
+            served_until: config.start,
+            workloads_due: None,
+            recipe,
+            engine,
+            cluster,
+            clock,
+        }
+    }
+
+    /// The API server.
+    #[must_use]
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// The present moment.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// The metrics sources, to be taken down and up.
+    #[must_use]
+    pub fn transport(&self) -> &SourceTransport {
+        &self.transport
+    }
+
+    /// The controller.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// What became of all requests so far.
+    #[must_use]
+    pub fn served(&self) -> &Served {
+        &self.served
+    }
+
+    /// Stores a manifest.
+    ///
+    /// # Errors
+    /// As the API server refuses it.
+    pub fn apply(&self, manifest: Value) -> Result<Applied, cluster::ApiError> {
+        self.cluster.apply_manifest(manifest)
+    }
+
+    /// Replaces the request streams.
+    pub fn set_streams(&mut self, streams: Vec<Traffic>) {
+        self.streams = streams;
+    }
+
+    /// Replaces how pods answer.
+    pub fn set_versions(&mut self, versions: Versions) {
+        self.mesh.set_behaviour(Arc::new(versions));
+    }
+
+    /// Stops the controller and starts a new one that knows nothing but what the API server tells it.
+    pub fn restart_controller(&mut self) {
+        self.engine = make_engine(&self.cluster, &self.clock, &self.transport, &self.recipe);
+        self.changes = self.cluster.subscribe();
+    }
+
+    /// Lets everything happen that is due at this moment, until nothing changes any more.
+    ///
+    /// # Errors
+    /// If the controller never comes to rest: a defect, with the key that keeps it busy.
+    pub async fn settle(&mut self) -> Result<(), Restless> {
+        let mut steps = 0;
+        loop {
+            self.workloads_due = self.workloads.step(self.clock.now());
+            let mut busy = self.take_changes();
+            while self.engine.step().await {
+                self.engine.idle().await;
+                self.take_changes();
+                busy = true;
+                steps += 1;
+                if steps > STEPS_PER_MOMENT_MAX {
+                    return Err(Restless { at: self.clock.now() });
+                }
+            }
+            if !busy {
+                return Ok(());
+            }
+        }
+    }
+
+    /// When time alone will bring the next change; `None` if only somebody from outside can.
+    #[must_use]
+    pub fn next_due(&self) -> Option<DateTime<Utc>> {
+        [self.workloads_due, self.engine.next_due()].into_iter().flatten().min()
+    }
+
+    /// Lets requests come in until a moment, and makes it the present one. Moments before the present are ignored.
+    pub fn move_to(&mut self, moment: DateTime<Utc>) {
+        if moment <= self.served_until {
+            return;
+        }
+        for stream in &self.streams {
+            self.served.add(&self.mesh.serve(stream, self.served_until, moment));
+        }
+        self.served_until = moment;
+        self.clock.set(moment);
+    }
+
+    /// Runs in virtual time until a moment, or until `done` says so after something happened. True if it did.
+    ///
+    /// # Errors
+    /// As [`World::settle`].
+    pub async fn run_until(
+        &mut self,
+        horizon: DateTime<Utc>,
+        mut done: impl FnMut(&World) -> bool,
+    ) -> Result<bool, Restless> {
+        loop {
+            self.settle().await?;
+            if done(self) {
+                return Ok(true);
+            }
+            match self.next_due() {
+                Some(due) if due < horizon => self.move_to(due.max(self.now() + TimeDelta::milliseconds(1))),
+                Some(_) | None => {
+                    self.move_to(horizon);
+                    self.settle().await?;
+                    return Ok(done(self));
+                }
+            }
+        }
+    }
+
+    /// Tells engine and mesh what changed in the cluster. True if anything did.
+    fn take_changes(&mut self) -> bool {
+        let changes = self.changes.drain();
+        let mut mesh_changed = false;
+        for change in &changes {
+            mesh_changed |= [&VIRTUAL_SERVICES, &DESTINATION_RULES, &SERVICES, &PODS].contains(&&change.resource);
+            let Some(kind) = kind_of(&change.resource) else { continue };
+            if !is_watched(kind, &change.object) {
+                continue;
+            }
+            self.engine.apply(match change.kind {
+                ChangeKind::Added | ChangeKind::Modified => Change::Applied(kind, Arc::clone(&change.object)),
+                ChangeKind::Deleted => Change::Deleted(kind, Arc::clone(&change.object)),
+            });
+        }
+        if mesh_changed {
+            let all = |resource: &Resource| self.cluster.list(resource, None);
+            let view = MeshView {
+                virtual_services: all(&VIRTUAL_SERVICES),
+                destination_rules: all(&DESTINATION_RULES),
+                services: all(&SERVICES),
+                pods: all(&PODS),
+            };
+            self.mesh.observe(self.clock.now(), view);
+        }
+        !changes.is_empty()
+    }
+}
+
+/// The controller did not come to rest within one moment.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the controller did not come to rest at {at}; this is a defect of Serin, please report it with the manifests")]
+pub struct Restless {
+    /// The moment.
+    pub at: DateTime<Utc>,
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").field("now", &self.now()).field("served", &self.served).finish_non_exhaustive()
+    }
+}
+
+fn make_engine(cluster: &Cluster, clock: &SimClock, transport: &SourceTransport, recipe: &Recipe) -> Engine {
+    let mut deps = Deps::new(cluster.client(), Arc::new(EngineClock(clock.clone())), Arc::new(transport.clone()));
+    deps.settings = recipe.settings.clone();
+    deps.observer.clone_from(&recipe.observer);
+    deps.seed = recipe.seed;
+    let engine = Engine::new(deps);
+    for kind in Kind::ALL {
+        engine.apply(Change::Replaced(kind, Vec::new()));
+    }
+    engine
+}
+
+/// The simulator's clock as the controller asks for it.
+#[derive(Debug)]
+struct EngineClock(SimClock);
+
+impl serin_controller::Clock for EngineClock {
+    fn now(&self) -> DateTime<Utc> {
+        self.0.now()
+    }
+}
+
+/// The controller's name for a kind; `None` for kinds that it does not watch.
+fn kind_of(resource: &Resource) -> Option<Kind> {
+    let watched = [
+        (&cluster::ROLLOUTS, Kind::Rollout),
+        (&cluster::REPLICA_SETS, Kind::ReplicaSet),
+        (&cluster::PODS, Kind::Pod),
+        (&cluster::DEPLOYMENTS, Kind::Deployment),
+        (&cluster::POD_TEMPLATES, Kind::PodTemplate),
+        (&cluster::SERVICES, Kind::Service),
+        (&cluster::VIRTUAL_SERVICES, Kind::VirtualService),
+        (&cluster::DESTINATION_RULES, Kind::DestinationRule),
+        (&cluster::ANALYSIS_TEMPLATES, Kind::AnalysisTemplate),
+        (&cluster::CLUSTER_ANALYSIS_TEMPLATES, Kind::ClusterAnalysisTemplate),
+        (&cluster::ANALYSIS_RUNS, Kind::AnalysisRun),
+    ];
+    watched.into_iter().find(|(known, _)| *known == resource).map(|(_, kind)| kind)
+}
+
+/// The live controller watches ReplicaSets and pods by our label alone.
+fn is_watched(kind: Kind, object: &Value) -> bool {
+    let labels = object.pointer("/metadata/labels");
+    let ours = labels.is_some_and(|labels| labels.get(serin_api::labels::POD_TEMPLATE_HASH).is_some());
+    ours || !matches!(kind, Kind::ReplicaSet | Kind::Pod)
+}
