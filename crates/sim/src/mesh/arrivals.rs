@@ -17,19 +17,12 @@ pub(super) struct Arrivals {
 impl Arrivals {
     pub(super) fn set_rate(&mut self, requests_per_second: f64) {
         // A NaN becomes 0 by the conversion, a negative number by the clamp.
-        self.rate_micro =
-            (requests_per_second.clamp(0.0, REQUESTS_PER_SECOND_MAX) * 1e6).round() as u64;
+        self.rate_micro = (requests_per_second.clamp(0.0, REQUESTS_PER_SECOND_MAX) * 1e6).round() as u64;
     }
 
     /// The arrivals in [from, to), in order.
     pub(super) fn within(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<DateTime<Utc>> {
-        let span = u128::from(
-            (to - from)
-                .num_nanoseconds()
-                .unwrap_or(0)
-                .max(0)
-                .unsigned_abs(),
-        );
+        let span = u128::from((to - from).num_nanoseconds().unwrap_or(0).max(0).unsigned_abs());
         let rate = u128::from(self.rate_micro);
         let mut times = Vec::new();
         if rate == 0 {
@@ -38,9 +31,7 @@ impl Arrivals {
         let mut number: u128 = 1;
         loop {
             // The first moment at which the number-th request is fully due.
-            let after = (number * ONE_REQUEST)
-                .saturating_sub(self.due)
-                .div_ceil(rate);
+            let after = (number * ONE_REQUEST).saturating_sub(self.due).div_ceil(rate);
             if after >= span {
                 break;
             }

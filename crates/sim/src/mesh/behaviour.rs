@@ -63,11 +63,7 @@ impl Versions {
     /// There is no new version: all pods are healthy.
     #[must_use]
     pub fn all_healthy() -> Self {
-        Self {
-            new_images: BTreeSet::new(),
-            quality: Quality::Healthy,
-            telemetry: Telemetry::Reported,
-        }
+        Self { new_images: BTreeSet::new(), quality: Quality::Healthy, telemetry: Telemetry::Reported }
     }
 
     fn is_new(&self, pod: &Value) -> bool {
@@ -83,32 +79,19 @@ const ERROR_SHARE: f64 = 0.2;
 
 impl Behaviour for Versions {
     fn respond(&self, pod: &Value, rng: &mut Rng) -> Response {
-        let healthy = Response {
-            status: 200,
-            duration_ms: rng.between(20.0, 80.0),
-        };
+        let healthy = Response { status: 200, duration_ms: rng.between(20.0, 80.0) };
         if !self.is_new(pod) {
             return healthy;
         }
         match self.quality {
             Quality::Healthy => healthy,
-            Quality::Errors if rng.unit() < ERROR_SHARE => Response {
-                status: 500,
-                ..healthy
-            },
+            Quality::Errors if rng.unit() < ERROR_SHARE => Response { status: 500, ..healthy },
             Quality::Errors => healthy,
-            Quality::Slow => Response {
-                status: 200,
-                duration_ms: rng.between(2_900.0, 3_100.0),
-            },
+            Quality::Slow => Response { status: 200, duration_ms: rng.between(2_900.0, 3_100.0) },
         }
     }
 
     fn telemetry(&self, pod: &Value) -> Telemetry {
-        if self.is_new(pod) {
-            self.telemetry
-        } else {
-            Telemetry::Reported
-        }
+        if self.is_new(pod) { self.telemetry } else { Telemetry::Reported }
     }
 }

@@ -25,22 +25,12 @@ pub(super) enum Endpoints {
 /// The pods behind `target`, as seen, and as far as they still exist. A pod that has gone meanwhile is passed over, because
 /// Istio's default retry policy tries another endpoint when a connection is refused.
 pub(super) fn resolve(target: &Target, caller_namespace: &str, seen: &Seen) -> Endpoints {
-    let Some(service) = seen
-        .endpoints
-        .services
-        .iter()
-        .find(|service| address(service) == target.host)
-    else {
+    let Some(service) = seen.endpoints.services.iter().find(|service| address(service) == target.host) else {
         return Endpoints::Unknown;
     };
     let labels = match &target.subset {
         None => BTreeMap::new(),
-        Some(subset) => match subset_labels(
-            seen,
-            &target.host,
-            subset,
-            [caller_namespace, namespace(service)],
-        ) {
+        Some(subset) => match subset_labels(seen, &target.host, subset, [caller_namespace, namespace(service)]) {
             Some(labels) => labels,
             None => return Endpoints::Unknown,
         },
@@ -56,54 +46,27 @@ pub(super) fn resolve(target: &Target, caller_namespace: &str, seen: &Seen) -> E
     if ready.is_empty() {
         return Endpoints::NoneReady;
     }
-    let alive: Vec<Arc<Value>> = ready
-        .into_iter()
-        .filter_map(|pod| seen.truth.pods.iter().find(|real| same(pod, real)))
-        .cloned()
-        .collect();
-    if alive.is_empty() {
-        Endpoints::Gone
-    } else {
-        Endpoints::Pods(alive)
-    }
+    let alive: Vec<Arc<Value>> =
+        ready.into_iter().filter_map(|pod| seen.truth.pods.iter().find(|real| same(pod, real))).cloned().collect();
+    if alive.is_empty() { Endpoints::Gone } else { Endpoints::Pods(alive) }
 }
 
 /// The Service's fully qualified name.
 fn address(service: &Value) -> String {
-    format!(
-        "{}.{}.svc.cluster.local",
-        text(service, &["metadata", "name"]),
-        namespace(service)
-    )
+    format!("{}.{}.svc.cluster.local", text(service, &["metadata", "name"]), namespace(service))
 }
 
 /// The labels of a subset. DestinationRules count in the caller's namespace first, then the Service's, then anywhere; those of
 /// one namespace are merged, the oldest first.
-fn subset_labels(
-    seen: &Seen,
-    host: &str,
-    subset: &str,
-    homes: [&str; 2],
-) -> Option<BTreeMap<String, String>> {
+fn subset_labels(seen: &Seen, host: &str, subset: &str, homes: [&str; 2]) -> Option<BTreeMap<String, String>> {
     let mut rules: Vec<&Value> = seen
         .subsets
         .destination_rules
         .iter()
         .map(Arc::as_ref)
-        .filter(|rule| {
-            precision(
-                &qualified(text(rule, &["spec", "host"]), namespace(rule)),
-                host,
-            )
-            .is_some()
-        })
+        .filter(|rule| precision(&qualified(text(rule, &["spec", "host"]), namespace(rule)), host).is_some())
         .collect();
-    let rank = |rule: &Value| {
-        homes
-            .iter()
-            .position(|home| *home == namespace(rule))
-            .unwrap_or(homes.len())
-    };
+    let rank = |rule: &Value| homes.iter().position(|home| *home == namespace(rule)).unwrap_or(homes.len());
     let nearest = rules.iter().map(|rule| rank(rule)).min()?;
     rules.retain(|rule| rank(rule) == nearest);
     rules.sort_by_key(|rule| age(rule));
@@ -118,16 +81,12 @@ fn subset_labels(
 fn serves(pod: &Value) -> bool {
     let ready = list(pod, &["status", "conditions"])
         .iter()
-        .any(|condition| {
-            text(condition, &["type"]) == "Ready" && text(condition, &["status"]) == "True"
-        });
+        .any(|condition| text(condition, &["type"]) == "Ready" && text(condition, &["status"]) == "True");
     ready && at(pod, &["metadata", "deletionTimestamp"]).is_none_or(Value::is_null)
 }
 
 /// The same pod, perhaps at another moment. Pods without uid are told apart by name.
 fn same(left: &Value, right: &Value) -> bool {
-    let identity = |pod: &Value| {
-        ["namespace", "name", "uid"].map(|field| text(pod, &["metadata", field]).to_owned())
-    };
+    let identity = |pod: &Value| ["namespace", "name", "uid"].map(|field| text(pod, &["metadata", field]).to_owned());
     identity(left) == identity(right)
 }

@@ -7,16 +7,12 @@ use crate::metrics::Server;
 
 /// The names under which telemetry speaks about `pod`, by its labels as they are now.
 pub(super) fn server_of(pod: &Value) -> Server {
-    let label = |name: &str| {
-        Some(text(pod, &["metadata", "labels", name])).filter(|value| !value.is_empty())
-    };
+    let label = |name: &str| Some(text(pod, &["metadata", "labels", name])).filter(|value| !value.is_empty());
     let workload = workload_of(pod);
     let app = label("app");
     let version = label("version");
-    let canonical_service = label("service.istio.io/canonical-name")
-        .or(label("app.kubernetes.io/name"))
-        .or(app)
-        .unwrap_or(&workload);
+    let canonical_service =
+        label("service.istio.io/canonical-name").or(label("app.kubernetes.io/name")).or(app).unwrap_or(&workload);
     let canonical_revision = label("service.istio.io/canonical-revision")
         .or(label("app.kubernetes.io/version"))
         .or(version)
@@ -43,22 +39,15 @@ pub(super) fn hash_of(pod: &Value) -> &str {
 /// own workload.
 fn workload_of(pod: &Value) -> String {
     let owners = list(pod, &["metadata", "ownerReferences"]);
-    let is_controller =
-        |owner: &&Value| owner.get("controller").and_then(Value::as_bool) == Some(true);
+    let is_controller = |owner: &&Value| owner.get("controller").and_then(Value::as_bool) == Some(true);
     let Some(owner) = owners.iter().find(is_controller).or(owners.first()) else {
         return text(pod, &["metadata", "name"]).to_owned();
     };
     let name = text(owner, &["name"]);
     let hash = hash_of(pod);
-    let stripped = name
-        .strip_suffix(hash)
-        .and_then(|rest| rest.strip_suffix('-'));
+    let stripped = name.strip_suffix(hash).and_then(|rest| rest.strip_suffix('-'));
     match stripped {
-        Some(stripped)
-            if text(owner, &["kind"]) == "ReplicaSet"
-                && !hash.is_empty()
-                && !stripped.is_empty() =>
-        {
+        Some(stripped) if text(owner, &["kind"]) == "ReplicaSet" && !hash.is_empty() && !stripped.is_empty() => {
             stripped.to_owned()
         }
         Some(_) | None => name.to_owned(),

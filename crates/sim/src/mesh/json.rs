@@ -25,11 +25,7 @@ pub(crate) fn at<'a>(object: &'a Value, path: &[&str]) -> Option<&'a Value> {
 pub(crate) fn strings(object: &Value, path: &[&str]) -> BTreeMap<String, String> {
     at(object, path)
         .and_then(Value::as_object)
-        .map(|map| {
-            map.iter()
-                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-                .collect()
-        })
+        .map(|map| map.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect())
         .unwrap_or_default()
 }
 
@@ -43,16 +39,10 @@ pub(crate) fn namespace(object: &Value) -> &str {
 
 /// Whether the object has all of `labels`.
 pub(crate) fn has_labels(object: &Value, labels: &BTreeMap<String, String>) -> bool {
-    labels.iter().all(|(key, value)| {
-        at(object, &["metadata", "labels", key]).and_then(Value::as_str) == Some(value)
-    })
+    labels.iter().all(|(key, value)| at(object, &["metadata", "labels", key]).and_then(Value::as_str) == Some(value))
 }
 
 /// Orders objects as Istio does where several want the same host: the oldest first, then by name.
 pub(crate) fn age(object: &Value) -> (&str, &str, &str) {
-    (
-        text(object, &["metadata", "creationTimestamp"]),
-        text(object, &["metadata", "name"]),
-        namespace(object),
-    )
+    (text(object, &["metadata", "creationTimestamp"]), text(object, &["metadata", "name"]), namespace(object))
 }

@@ -57,52 +57,32 @@ struct Server {
 
 impl Table {
     pub(super) fn build(traffic: &Traffic, seen: &Seen, world: World<'_>) -> Self {
-        let caller = Caller {
-            workload: traffic.source_workload.clone(),
-            namespace: traffic.namespace.clone(),
-        };
+        let caller = Caller { workload: traffic.source_workload.clone(), namespace: traffic.namespace.clone() };
         let proxy = |host: &str, status: u16, flags: &'static str| End::Proxy {
             status,
             flags,
             call: world.1.call(&Call::refused(&caller, host)),
         };
-        let nowhere = |status, flags| Lane {
-            weight: 1,
-            subset: None,
-            end: proxy(&traffic.host, status, flags),
-        };
+        let nowhere = |status, flags| Lane { weight: 1, subset: None, end: proxy(&traffic.host, status, flags) };
         let lane = |target: &Target, unknown: (u16, &'static str)| {
             let end = match resolve(target, &traffic.namespace, seen) {
                 Endpoints::Unknown => proxy(&target.host, unknown.0, unknown.1),
                 Endpoints::NoneReady => proxy(&target.host, 503, "UH"),
                 Endpoints::Gone => proxy(&target.host, 503, "UF"),
-                Endpoints::Pods(pods) => End::Pods(
-                    pods.iter()
-                        .map(|pod| server(pod, &caller, &target.host, world))
-                        .collect(),
-                ),
+                Endpoints::Pods(pods) => {
+                    End::Pods(pods.iter().map(|pod| server(pod, &caller, &target.host, world)).collect())
+                }
             };
-            Lane {
-                weight: target.weight,
-                subset: Some(target.subset.clone().unwrap_or_default()),
-                end,
-            }
+            Lane { weight: target.weight, subset: Some(target.subset.clone().unwrap_or_default()), end }
         };
         let lanes: Vec<Lane> = match decide(&seen.routes.virtual_services, traffic) {
             Decision::Plain(target) => vec![lane(&target, (404, "NR"))],
-            Decision::Split(targets) => targets
-                .iter()
-                .map(|target| lane(target, (503, "NC")))
-                .collect(),
+            Decision::Split(targets) => targets.iter().map(|target| lane(target, (503, "NC"))).collect(),
             Decision::Answer(status) => vec![nowhere(status, "-")],
             Decision::NoRoute => vec![nowhere(404, "NR")],
         };
         let weight_total = lanes.iter().map(|lane| lane.weight).sum();
-        Self {
-            lanes,
-            weight_total,
-            turn: 0,
-        }
+        Self { lanes, weight_total, turn: 0 }
     }
 
     /// How many requests were sent so far.
@@ -117,12 +97,7 @@ impl Table {
     }
 
     /// Sends one request for each of `times`.
-    pub(super) fn serve(
-        &mut self,
-        times: &[DateTime<Utc>],
-        world: World<'_>,
-        rng: &mut Rng,
-    ) -> Served {
+    pub(super) fn serve(&mut self, times: &[DateTime<Utc>], world: World<'_>, rng: &mut Rng) -> Served {
         let mut served = Served::default();
         let mut recording = world.1.recording();
         for time in times {
@@ -133,34 +108,22 @@ impl Table {
                 count(&mut served.by_subset, subset);
             }
             match &lane.end {
-                End::Proxy {
-                    status,
-                    flags,
-                    call,
-                } => {
-                    recording.add(
-                        *call,
-                        *time,
-                        Outcome {
-                            status: *status,
-                            flags,
-                            duration_ms: 0.0,
-                        },
-                    );
+                End::Proxy { status, flags, call } => {
+                    recording.add(*call, *time, Outcome { status: *status, flags, duration_ms: 0.0 });
                     let by_routing = u64::from(*flags != "-");
                     served.failed += by_routing.max(u64::from(*status >= 500));
                     served.failed_by_routing += by_routing;
+                    if by_routing > 0 {
+                        count(&mut served.by_flag, flags);
+                    }
                 }
                 End::Pods(servers) => {
                     // Never empty, see `Endpoints::Pods`.
                     let server = &servers[(self.turn % servers.len() as u64) as usize];
                     let response = world.0.respond(&server.pod, rng);
                     if let Some(call) = server.call {
-                        let outcome = Outcome {
-                            status: response.status,
-                            flags: "-",
-                            duration_ms: response.duration_ms,
-                        };
+                        let outcome =
+                            Outcome { status: response.status, flags: "-", duration_ms: response.duration_ms };
                         recording.add(call, *time, outcome);
                     }
                     served.failed += u64::from(response.status >= 500);
@@ -177,11 +140,7 @@ fn server(pod: &Arc<Value>, caller: &Caller, host: &str, world: World<'_>) -> Se
         Telemetry::Reported => Some(world.1.call(&Call::answered(caller, host, server_of(pod)))),
         Telemetry::Missing => None,
     };
-    Server {
-        pod: Arc::clone(pod),
-        hash: hash_of(pod).to_owned(),
-        call,
-    }
+    Server { pod: Arc::clone(pod), hash: hash_of(pod).to_owned(), call }
 }
 
 /// The lane in whose share of the weights `ticket` lies.

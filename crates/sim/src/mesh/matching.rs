@@ -9,10 +9,7 @@ use super::json::{list, strings, text};
 /// Whether an `http` rule takes this traffic: it has no `match`, or one of its conditions holds.
 pub(super) fn rule_takes(rule: &Value, traffic: &Traffic, namespace: &str) -> bool {
     let conditions = list(rule, &["match"]);
-    conditions.is_empty()
-        || conditions
-            .iter()
-            .any(|condition| holds(condition, traffic, namespace))
+    conditions.is_empty() || conditions.iter().any(|condition| holds(condition, traffic, namespace))
 }
 
 /// Whether a gateway list (of a VirtualService or of one condition) includes where the traffic comes from. Without a list it
@@ -21,11 +18,7 @@ pub(super) fn gateways_include(gateways: &[Value], traffic: &Traffic, namespace:
     match &traffic.gateway {
         None => gateways.is_empty() || gateways.iter().any(|name| name.as_str() == Some("mesh")),
         Some(wanted) => gateways.iter().filter_map(Value::as_str).any(|name| {
-            let full = if name.contains('/') {
-                name.to_owned()
-            } else {
-                format!("{namespace}/{name}")
-            };
+            let full = if name.contains('/') { name.to_owned() } else { format!("{namespace}/{name}") };
             name == wanted || full == *wanted
         }),
     }
@@ -42,15 +35,9 @@ fn holds(condition: &Value, traffic: &Traffic, namespace: &str) -> bool {
         }
     });
     let gateways = list(condition, &["gateways"]);
-    uri && condition
-        .get("method")
-        .is_none_or(|method| matches(method, &traffic.method))
-        && condition
-            .get("authority")
-            .is_none_or(|authority| matches(authority, &traffic.host))
-        && condition
-            .get("scheme")
-            .is_none_or(|scheme| matches(scheme, "http"))
+    uri && condition.get("method").is_none_or(|method| matches(method, &traffic.method))
+        && condition.get("authority").is_none_or(|authority| matches(authority, &traffic.host))
+        && condition.get("scheme").is_none_or(|scheme| matches(scheme, "http"))
         && headers_hold(condition, traffic)
         && query_holds(condition, query)
         && strings(condition, &["sourceLabels"])
@@ -62,23 +49,11 @@ fn holds(condition: &Value, traffic: &Traffic, namespace: &str) -> bool {
 
 fn headers_hold(condition: &Value, traffic: &Traffic) -> bool {
     let header = |name: &str| {
-        traffic
-            .headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        traffic.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     };
-    let entries = |key: &str| {
-        condition
-            .get(key)
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-    };
-    entries("headers")
-        .all(|(name, wanted)| header(name).is_some_and(|value| matches(wanted, value)))
-        && entries("withoutHeaders")
-            .all(|(name, unwanted)| !header(name).is_some_and(|value| matches(unwanted, value)))
+    let entries = |key: &str| condition.get(key).and_then(Value::as_object).into_iter().flatten();
+    entries("headers").all(|(name, wanted)| header(name).is_some_and(|value| matches(wanted, value)))
+        && entries("withoutHeaders").all(|(name, unwanted)| !header(name).is_some_and(|value| matches(unwanted, value)))
 }
 
 fn query_holds(condition: &Value, query: &str) -> bool {
@@ -115,9 +90,7 @@ fn matches_ignoring_case(wanted: &Value, value: &str) -> bool {
     if let Some(exact) = wanted.get("exact").and_then(Value::as_str) {
         value.eq_ignore_ascii_case(exact)
     } else if let Some(prefix) = wanted.get("prefix").and_then(Value::as_str) {
-        value
-            .get(..prefix.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        value.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     } else {
         matches(wanted, value)
     }

@@ -167,10 +167,7 @@ impl Mesh {
             if self.propagation.advance(begin) {
                 self.generation += 1;
             }
-            let end = self
-                .propagation
-                .next_arrival()
-                .map_or(to, |arrival| arrival.min(to));
+            let end = self.propagation.next_arrival().map_or(to, |arrival| arrival.min(to));
             served.add(&self.serve_unchanged(index, begin, end));
             begin = end;
         }
@@ -184,40 +181,22 @@ impl Mesh {
             Some((generation, table)) if generation == self.generation => table,
             outdated => {
                 let turn = outdated.map_or(0, |(_, table)| table.turn());
-                Table::build(
-                    &stream.traffic,
-                    &self.propagation.seen(),
-                    (self.behaviour.as_ref(), &self.store),
-                )
-                .at_turn(turn)
+                Table::build(&stream.traffic, &self.propagation.seen(), (self.behaviour.as_ref(), &self.store))
+                    .at_turn(turn)
             }
         };
         let times = stream.arrivals.within(from, to);
-        let served = table.serve(
-            &times,
-            (self.behaviour.as_ref(), &self.store),
-            &mut self.rng,
-        );
+        let served = table.serve(&times, (self.behaviour.as_ref(), &self.store), &mut self.rng);
         stream.table = Some((self.generation, table));
         served
     }
 
     fn stream_of(&mut self, traffic: &Traffic) -> usize {
-        let index = self
-            .streams
-            .iter()
-            .position(|stream| stream.traffic.same_route(traffic))
-            .unwrap_or_else(|| {
-                self.streams.push(Stream {
-                    traffic: traffic.clone(),
-                    arrivals: Arrivals::default(),
-                    table: None,
-                });
-                self.streams.len() - 1
-            });
-        self.streams[index]
-            .arrivals
-            .set_rate(traffic.requests_per_second);
+        let index = self.streams.iter().position(|stream| stream.traffic.same_route(traffic)).unwrap_or_else(|| {
+            self.streams.push(Stream { traffic: traffic.clone(), arrivals: Arrivals::default(), table: None });
+            self.streams.len() - 1
+        });
+        self.streams[index].arrivals.set_rate(traffic.requests_per_second);
         index
     }
 }

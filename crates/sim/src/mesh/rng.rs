@@ -19,9 +19,7 @@ impl Rng {
         // FNV-1a over the name keeps the forks of one seed apart.
         let hash = purpose
             .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-            });
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         Self::new(self.state ^ hash)
     }
 
@@ -68,14 +66,8 @@ mod tests {
     #[test]
     fn forks_differ_by_purpose_and_leave_the_parent_alone() {
         let parent = Rng::new(1);
-        assert_ne!(
-            parent.fork("split").next_u64(),
-            parent.fork("delay").next_u64()
-        );
-        assert_eq!(
-            parent.fork("split").next_u64(),
-            parent.fork("split").next_u64()
-        );
+        assert_ne!(parent.fork("split").next_u64(), parent.fork("delay").next_u64());
+        assert_eq!(parent.fork("split").next_u64(), parent.fork("split").next_u64());
     }
 
     #[test]
@@ -85,10 +77,7 @@ mod tests {
         for _ in 0..10_000 {
             counts[rng.below(10) as usize] += 1;
         }
-        assert!(
-            counts.iter().all(|count| (850..1150).contains(count)),
-            "{counts:?}"
-        );
+        assert!(counts.iter().all(|count| (850..1150).contains(count)), "{counts:?}");
         assert_eq!(rng.below(0), 0);
     }
 }

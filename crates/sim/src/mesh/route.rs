@@ -34,11 +34,7 @@ pub(super) struct Target {
 pub(super) fn decide(virtual_services: &[Arc<Value>], traffic: &Traffic) -> Decision {
     let host = qualified(&traffic.host, &traffic.namespace);
     let Some(chosen) = virtual_service_of(virtual_services, &host, traffic) else {
-        return Decision::Plain(Target {
-            host,
-            subset: None,
-            weight: 1,
-        });
+        return Decision::Plain(Target { host, subset: None, weight: 1 });
     };
     let http = list(chosen, &["spec", "http"]);
     if !http.is_empty() {
@@ -48,14 +44,7 @@ pub(super) fn decide(virtual_services: &[Arc<Value>], traffic: &Traffic) -> Deci
     ["tls", "tcp"]
         .iter()
         .find_map(|protocol| list(chosen, &["spec", protocol]).first())
-        .map_or(
-            Decision::Plain(Target {
-                host,
-                subset: None,
-                weight: 1,
-            }),
-            |rule| split(rule, namespace(chosen)),
-        )
+        .map_or(Decision::Plain(Target { host, subset: None, weight: 1 }), |rule| split(rule, namespace(chosen)))
 }
 
 /// The fully qualified name of a host as it is meant in `namespace`. `name.namespace` and `name.namespace.svc` are accepted as
@@ -77,20 +66,10 @@ pub(super) fn qualified(host: &str, namespace: &str) -> String {
 const DELEGATIONS_MAX: u8 = 2;
 
 /// The VirtualService that rules over the host: an exact host before a wildcard, the longest wildcard first, then the oldest.
-fn virtual_service_of<'a>(
-    all: &'a [Arc<Value>],
-    host: &str,
-    traffic: &Traffic,
-) -> Option<&'a Value> {
+fn virtual_service_of<'a>(all: &'a [Arc<Value>], host: &str, traffic: &Traffic) -> Option<&'a Value> {
     all.iter()
         .map(Arc::as_ref)
-        .filter(|candidate| {
-            gateways_include(
-                list(candidate, &["spec", "gateways"]),
-                traffic,
-                namespace(candidate),
-            )
-        })
+        .filter(|candidate| gateways_include(list(candidate, &["spec", "gateways"]), traffic, namespace(candidate)))
         .filter_map(|candidate| {
             let best = list(candidate, &["spec", "hosts"])
                 .iter()
@@ -114,10 +93,7 @@ pub(super) fn precision(pattern: &str, host: &str) -> Option<usize> {
 
 fn first_match(all: &[Arc<Value>], chosen: &Value, traffic: &Traffic, delegations: u8) -> Decision {
     let home = namespace(chosen);
-    let Some(rule) = list(chosen, &["spec", "http"])
-        .iter()
-        .find(|rule| rule_takes(rule, traffic, home))
-    else {
+    let Some(rule) = list(chosen, &["spec", "http"]).iter().find(|rule| rule_takes(rule, traffic, home)) else {
         return Decision::NoRoute;
     };
     if let Some(answer) = own_answer(rule) {
@@ -131,9 +107,8 @@ fn first_match(all: &[Arc<Value>], chosen: &Value, traffic: &Traffic, delegation
         "" => home,
         other => other,
     };
-    let found = all.iter().find(|other| {
-        text(other, &["metadata", "name"]) == delegate && namespace(other) == delegate_home
-    });
+    let found =
+        all.iter().find(|other| text(other, &["metadata", "name"]) == delegate && namespace(other) == delegate_home);
     match found {
         Some(other) if delegations > 0 => first_match(all, other, traffic, delegations - 1),
         Some(_) | None => Decision::NoRoute,
@@ -142,14 +117,8 @@ fn first_match(all: &[Arc<Value>], chosen: &Value, traffic: &Traffic, delegation
 
 /// The status of a rule that answers without a destination.
 fn own_answer(rule: &Value) -> Option<u16> {
-    let status = |key: &str, field: &str| {
-        rule.get(key)
-            .map(|answer| answer.get(field).and_then(Value::as_u64))
-    };
-    let number = match (
-        status("directResponse", "status"),
-        status("redirect", "redirectCode"),
-    ) {
+    let status = |key: &str, field: &str| rule.get(key).map(|answer| answer.get(field).and_then(Value::as_u64));
+    let number = match (status("directResponse", "status"), status("redirect", "redirectCode")) {
         (Some(direct), _) => direct.unwrap_or(200),
         (None, Some(redirect)) => redirect.unwrap_or(301),
         (None, None) => return None,
@@ -163,27 +132,16 @@ fn split(rule: &Value, namespace: &str) -> Decision {
     let routes = list(rule, &["route"]);
     let target = |route: &Value, weight: u64| Target {
         host: qualified(text(route, &["destination", "host"]), namespace),
-        subset: Some(text(route, &["destination", "subset"]))
-            .filter(|subset| !subset.is_empty())
-            .map(str::to_owned),
+        subset: Some(text(route, &["destination", "subset"])).filter(|subset| !subset.is_empty()).map(str::to_owned),
         weight,
     };
     let targets: Vec<Target> = match routes {
         [only] => vec![target(only, 1)],
         several => several
             .iter()
-            .map(|route| {
-                target(
-                    route,
-                    route.get("weight").and_then(Value::as_u64).unwrap_or(0),
-                )
-            })
+            .map(|route| target(route, route.get("weight").and_then(Value::as_u64).unwrap_or(0)))
             .filter(|target| target.weight > 0)
             .collect(),
     };
-    if targets.is_empty() {
-        Decision::NoRoute
-    } else {
-        Decision::Split(targets)
-    }
+    if targets.is_empty() { Decision::NoRoute } else { Decision::Split(targets) }
 }

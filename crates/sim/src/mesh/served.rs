@@ -11,6 +11,9 @@ pub struct Served {
     pub failed: u64,
     /// Never reached a pod: no route, no such subset, no ready pod, or pods that are gone.
     pub failed_by_routing: u64,
+    /// What failed by routing, by Envoy's response flag: "NR" no route, "NC" no such subset or Service, "UH" no ready pod, "UF"
+    /// all pods gone.
+    pub by_flag: BTreeMap<String, u64>,
     /// By the subset that they were sent to, reached or not; "" stands for a Service as a whole.
     pub by_subset: BTreeMap<String, u64>,
     /// By the pod template hash of the pod that answered.
@@ -20,20 +23,13 @@ pub struct Served {
 impl Served {
     /// Adds the counts of another interval or stream.
     pub fn add(&mut self, other: &Self) {
-        let Self {
-            requests,
-            failed,
-            failed_by_routing,
-            by_subset,
-            by_pod_hash,
-        } = other;
+        let Self { requests, failed, failed_by_routing, by_flag, by_subset, by_pod_hash } = other;
         self.requests += requests;
         self.failed += failed;
         self.failed_by_routing += failed_by_routing;
-        for (mine, theirs) in [
-            (&mut self.by_subset, by_subset),
-            (&mut self.by_pod_hash, by_pod_hash),
-        ] {
+        for (mine, theirs) in
+            [(&mut self.by_flag, by_flag), (&mut self.by_subset, by_subset), (&mut self.by_pod_hash, by_pod_hash)]
+        {
             for (name, count) in theirs {
                 *mine.entry(name.clone()).or_default() += count;
             }

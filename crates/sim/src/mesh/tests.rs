@@ -71,10 +71,7 @@ fn mesh(config: &MeshConfig) -> Mesh {
 
 /// Serves 1000 requests over 100 s with a mesh that sees `view`.
 fn serve(view: MeshView, traffic: &Traffic) -> Served {
-    let mut mesh = mesh(&MeshConfig {
-        seed: 1,
-        ..MeshConfig::default()
-    });
+    let mut mesh = mesh(&MeshConfig { seed: 1, ..MeshConfig::default() });
     mesh.observe(start(), view);
     mesh.serve(traffic, start(), start() + TimeDelta::seconds(100))
 }
@@ -82,16 +79,10 @@ fn serve(view: MeshView, traffic: &Traffic) -> Served {
 #[test]
 fn weights_split_requests_within_the_binomial_bound() {
     for (stable, canary) in [(90, 10), (10, 90), (60, 40), (3, 1)] {
-        let mut mesh = mesh(&MeshConfig {
-            seed: 7,
-            ..MeshConfig::default()
-        });
+        let mut mesh = mesh(&MeshConfig { seed: 7, ..MeshConfig::default() });
         mesh.observe(start(), view(vec![weights(stable, canary)]));
-        let served = mesh.serve(
-            &Traffic::to("bookinfo", "reviews").at_rate(100.0),
-            start(),
-            start() + TimeDelta::seconds(100),
-        );
+        let served =
+            mesh.serve(&Traffic::to("bookinfo", "reviews").at_rate(100.0), start(), start() + TimeDelta::seconds(100));
         let share = canary as f64 / (stable + canary) as f64;
         let expected = 10_000.0 * share;
         let four_sigma = 4.0 * (10_000.0 * share * (1.0 - share)).sqrt();
@@ -101,10 +92,7 @@ fn weights_split_requests_within_the_binomial_bound() {
             (to_canary - expected).abs() < four_sigma,
             "{stable}/{canary}: {to_canary} is not {expected} ± {four_sigma}"
         );
-        assert_eq!(
-            served.by_pod_hash.get("bbb"),
-            served.by_subset.get("canary")
-        );
+        assert_eq!(served.by_pod_hash.get("bbb"), served.by_subset.get("canary"));
     }
 }
 
@@ -114,24 +102,12 @@ fn check(sentence: &str, routes: Vec<Arc<Value>>, traffic: &Traffic, wanted: Res
     assert_eq!(served.requests, 999, "{sentence}");
     match wanted {
         Ok(hash) => {
-            assert_eq!(
-                served.by_pod_hash.get(hash),
-                Some(&999),
-                "{sentence}: {served:?}"
-            );
+            assert_eq!(served.by_pod_hash.get(hash), Some(&999), "{sentence}: {served:?}");
             assert_eq!(served.failed, 0, "{sentence}: {served:?}");
         }
         Err(subset) => {
-            assert_eq!(
-                served.by_subset.get(subset),
-                Some(&999),
-                "{sentence}: {served:?}"
-            );
-            assert_eq!(
-                (served.failed, served.failed_by_routing),
-                (999, 999),
-                "{sentence}"
-            );
+            assert_eq!(served.by_subset.get(subset), Some(&999), "{sentence}: {served:?}");
+            assert_eq!((served.failed, served.failed_by_routing), (999, 999), "{sentence}");
         }
     }
 }
@@ -143,158 +119,64 @@ fn to(host: &str, subset: &str) -> Value {
 #[test]
 fn destinations() {
     let calls = |sentence: &str, host: &str, subset: &str, wanted: Result<&str, &str>| {
-        check(
-            sentence,
-            vec![virtual_service(&to(host, subset))],
-            &Traffic::to("bookinfo", "reviews"),
-            wanted,
-        );
+        check(sentence, vec![virtual_service(&to(host, subset))], &Traffic::to("bookinfo", "reviews"), wanted);
     };
     let full = "reviews.bookinfo.svc.cluster.local";
-    calls(
-        "a subset without ready pods fails",
-        "reviews",
-        "empty",
-        Err("empty"),
-    );
-    calls(
-        "a subset that nobody defines fails",
-        "reviews",
-        "nope",
-        Err("nope"),
-    );
-    calls(
-        "a destination that does not exist fails",
-        "nope",
-        "",
-        Err(""),
-    );
-    calls(
-        "a single destination needs no weight",
-        "reviews",
-        "canary",
-        Ok("bbb"),
-    );
-    calls(
-        "a fully qualified destination is the same",
-        full,
-        "canary",
-        Ok("bbb"),
-    );
+    calls("a subset without ready pods fails", "reviews", "empty", Err("empty"));
+    calls("a subset that nobody defines fails", "reviews", "nope", Err("nope"));
+    calls("a destination that does not exist fails", "nope", "", Err(""));
+    calls("a single destination needs no weight", "reviews", "canary", Ok("bbb"));
+    calls("a fully qualified destination is the same", full, "canary", Ok("bbb"));
 }
 
 #[test]
 fn rules() {
     let rule = |condition: Value, subset: &str| json!({ "match": [condition], "route": [{ "destination": { "host": "reviews", "subset": subset } }] });
     let routes = virtual_service(&json!([
-        rule(
-            json!({ "headers": { "x-beta": { "exact": "yes" } } }),
-            "canary"
-        ),
-        rule(
-            json!({ "uri": { "prefix": "/v2/" }, "method": { "regex": "GET|HEAD" } }),
-            "empty"
-        ),
+        rule(json!({ "headers": { "x-beta": { "exact": "yes" } } }), "canary"),
+        rule(json!({ "uri": { "prefix": "/v2/" }, "method": { "regex": "GET|HEAD" } }), "empty"),
         rule(json!({ "uri": { "exact": "/" } }), "stable"),
     ]));
     let plain = Traffic::to("bookinfo", "reviews");
     let headers = BTreeMap::from([("X-Beta".to_owned(), "yes".to_owned())]);
-    let beta = Traffic {
-        headers,
-        ..plain.clone()
-    };
-    let second = Traffic {
-        path: "/v2/x?y=1".to_owned(),
-        ..plain.clone()
-    };
-    check(
-        "a header picks its rule, in any case",
-        vec![routes.clone()],
-        &beta,
-        Ok("bbb"),
-    );
-    check(
-        "the last rule takes the others",
-        vec![routes.clone()],
-        &plain,
-        Ok("aaa"),
-    );
-    check(
-        "path and method pick their rule",
-        vec![routes],
-        &second,
-        Err("empty"),
-    );
+    let beta = Traffic { headers, ..plain.clone() };
+    let second = Traffic { path: "/v2/x?y=1".to_owned(), ..plain.clone() };
+    check("a header picks its rule, in any case", vec![routes.clone()], &beta, Ok("bbb"));
+    check("the last rule takes the others", vec![routes.clone()], &plain, Ok("aaa"));
+    check("path and method pick their rule", vec![routes], &second, Err("empty"));
 }
 
 #[test]
 fn which_virtual_service_counts() {
-    let other = |spec: Value| {
-        Arc::new(json!({ "metadata": { "name": "a", "namespace": "bookinfo" }, "spec": spec }))
-    };
+    let other = |spec: Value| Arc::new(json!({ "metadata": { "name": "a", "namespace": "bookinfo" }, "spec": spec }));
     let plain = Traffic::to("bookinfo", "reviews");
     let canary = virtual_service(&to("reviews", "canary"));
     let tcp = other(json!({ "hosts": ["reviews"], "tcp": to("reviews", "canary") }));
-    let gateway =
-        other(json!({ "hosts": ["reviews"], "gateways": ["gw"], "http": to("reviews", "empty") }));
+    let gateway = other(json!({ "hosts": ["reviews"], "gateways": ["gw"], "http": to("reviews", "empty") }));
     let foreign = other(json!({ "hosts": ["other"], "http": to("reviews", "empty") }));
     let wildcard = other(json!({ "hosts": ["*"], "http": to("reviews", "empty") }));
     let afar = Traffic::to("default", "reviews.bookinfo");
-    check(
-        "connection routes take all requests",
-        vec![tcp],
-        &plain,
-        Ok("bbb"),
-    );
-    check(
-        "one for gateways leaves sidecars alone",
-        vec![gateway, canary.clone()],
-        &plain,
-        Ok("bbb"),
-    );
-    check(
-        "one for another host does not count",
-        vec![foreign, canary.clone()],
-        &plain,
-        Ok("bbb"),
-    );
-    check(
-        "an exact host goes before a wildcard",
-        vec![wildcard, canary.clone()],
-        &plain,
-        Ok("bbb"),
-    );
-    check(
-        "a caller from elsewhere uses the full name",
-        vec![canary],
-        &afar,
-        Ok("bbb"),
-    );
+    check("connection routes take all requests", vec![tcp], &plain, Ok("bbb"));
+    check("one for gateways leaves sidecars alone", vec![gateway, canary.clone()], &plain, Ok("bbb"));
+    check("one for another host does not count", vec![foreign, canary.clone()], &plain, Ok("bbb"));
+    check("an exact host goes before a wildcard", vec![wildcard, canary.clone()], &plain, Ok("bbb"));
+    check("a caller from elsewhere uses the full name", vec![canary], &afar, Ok("bbb"));
 }
 
 #[test]
 fn without_a_matching_rule_or_service_there_is_no_route() {
-    let only_beta = json!([{ "match": [{ "headers": { "x-beta": {} } }], "route": [{ "destination": { "host": "reviews" } }] }]);
-    for (host, routes) in [
-        ("reviews", vec![virtual_service(&only_beta)]),
-        ("nowhere", Vec::new()),
-    ] {
+    let only_beta =
+        json!([{ "match": [{ "headers": { "x-beta": {} } }], "route": [{ "destination": { "host": "reviews" } }] }]);
+    for (host, routes) in [("reviews", vec![virtual_service(&only_beta)]), ("nowhere", Vec::new())] {
         let served = serve(view(routes), &Traffic::to("bookinfo", host));
-        assert_eq!(
-            (served.requests, served.failed_by_routing),
-            (999, 999),
-            "{host}"
-        );
+        assert_eq!((served.requests, served.failed_by_routing), (999, 999), "{host}");
     }
 }
 
 #[test]
 fn without_a_virtual_service_all_ready_pods_share_the_requests() {
     let served = serve(view(Vec::new()), &Traffic::to("bookinfo", "reviews"));
-    assert_eq!(
-        served.by_pod_hash,
-        BTreeMap::from([("aaa".to_owned(), 666), ("bbb".to_owned(), 333)])
-    );
+    assert_eq!(served.by_pod_hash, BTreeMap::from([("aaa".to_owned(), 666), ("bbb".to_owned(), 333)]));
 }
 
 #[test]
@@ -336,37 +218,17 @@ fn a_late_subset_makes_an_early_weight_fail_and_without_delay_nothing_does() {
         let mut before = view(vec![weights(100, 0)]);
         before.destination_rules = Vec::new();
         let served_from = start() + TimeDelta::seconds(60);
-        mesh.observe(
-            start(),
-            MeshView {
-                virtual_services: Vec::new(),
-                ..before
-            },
-        );
+        mesh.observe(start(), MeshView { virtual_services: Vec::new(), ..before });
         mesh.observe(served_from, view(vec![weights(0, 100)]));
-        mesh.serve(&traffic, served_from, served_from + TimeDelta::seconds(60))
-            .failed_by_routing
+        mesh.serve(&traffic, served_from, served_from + TimeDelta::seconds(60)).failed_by_routing
     };
-    assert_eq!(
-        (0..20)
-            .map(|seed| failures(TimeDelta::zero(), seed))
-            .sum::<u64>(),
-        0
-    );
-    assert!(
-        (0..20)
-            .map(|seed| failures(TimeDelta::seconds(10), seed))
-            .sum::<u64>()
-            > 0
-    );
+    assert_eq!((0..20).map(|seed| failures(TimeDelta::zero(), seed)).sum::<u64>(), 0);
+    assert!((0..20).map(|seed| failures(TimeDelta::seconds(10), seed)).sum::<u64>() > 0);
 }
 
 #[test]
 fn a_pod_that_is_gone_before_the_mesh_knows_is_passed_over_while_another_is_left() {
-    let mut mesh = mesh(&MeshConfig {
-        seed: 3,
-        propagation: TimeDelta::days(1),
-    });
+    let mut mesh = mesh(&MeshConfig { seed: 3, propagation: TimeDelta::days(1) });
     let traffic = Traffic::to("bookinfo", "reviews");
     mesh.observe(start(), view(vec![weights(100, 0)]));
     let later = start() + TimeDelta::days(1);
@@ -383,23 +245,12 @@ fn a_pod_that_is_gone_before_the_mesh_knows_is_passed_over_while_another_is_left
 
 #[test]
 fn the_new_version_fails_as_told() {
-    for (quality, failed) in [
-        (Quality::Healthy, 0..=0),
-        (Quality::Errors, 140..=260),
-        (Quality::Slow, 0..=0),
-    ] {
-        let versions = Versions {
-            new_images: ["reviews:bbb".to_owned()].into(),
-            quality,
-            telemetry: Telemetry::Reported,
-        };
+    for (quality, failed) in [(Quality::Healthy, 0..=0), (Quality::Errors, 140..=260), (Quality::Slow, 0..=0)] {
+        let versions =
+            Versions { new_images: ["reviews:bbb".to_owned()].into(), quality, telemetry: Telemetry::Reported };
         let mut mesh = Mesh::new(&MeshConfig::default(), Arc::new(versions), Store::default());
         mesh.observe(start(), view(vec![weights(0, 100)]));
-        let served = mesh.serve(
-            &Traffic::to("bookinfo", "reviews"),
-            start(),
-            start() + TimeDelta::seconds(100),
-        );
+        let served = mesh.serve(&Traffic::to("bookinfo", "reviews"), start(), start() + TimeDelta::seconds(100));
         assert!(failed.contains(&served.failed), "{quality:?}: {served:?}");
         assert_eq!(served.failed_by_routing, 0);
     }

@@ -45,19 +45,8 @@ pub(super) struct Seen {
 impl Propagation {
     pub(super) fn new(delay_max: TimeDelta, rng: Rng) -> Self {
         let empty = Arc::new(MeshView::default());
-        let track = || Track {
-            seen: Arc::clone(&empty),
-            pending: VecDeque::new(),
-            last: Arc::clone(&empty),
-        };
-        Self {
-            delay_max,
-            rng,
-            truth: Arc::clone(&empty),
-            routes: track(),
-            subsets: track(),
-            endpoints: track(),
-        }
+        let track = || Track { seen: Arc::clone(&empty), pending: VecDeque::new(), last: Arc::clone(&empty) };
+        Self { delay_max, rng, truth: Arc::clone(&empty), routes: track(), subsets: track(), endpoints: track() }
     }
 
     /// Takes note that the cluster looks like `view` from `now` on.
@@ -66,8 +55,7 @@ impl Propagation {
         self.truth = Arc::clone(&view);
         let routes_changed = self.routes.last.virtual_services != view.virtual_services;
         let subsets_changed = self.subsets.last.destination_rules != view.destination_rules;
-        let endpoints_changed =
-            self.endpoints.last.services != view.services || self.endpoints.last.pods != view.pods;
+        let endpoints_changed = self.endpoints.last.services != view.services || self.endpoints.last.pods != view.pods;
         if routes_changed {
             let due = self.due(now);
             self.routes.push(due, Arc::clone(&view));
@@ -86,11 +74,7 @@ impl Propagation {
     /// Lets everything arrive that is due at `now`. True if something arrived.
     pub(super) fn advance(&mut self, now: DateTime<Utc>) -> bool {
         // All three must advance, so no short-circuit.
-        let arrived = [
-            self.routes.advance(now),
-            self.subsets.advance(now),
-            self.endpoints.advance(now),
-        ];
+        let arrived = [self.routes.advance(now), self.subsets.advance(now), self.endpoints.advance(now)];
         arrived.contains(&true)
     }
 
@@ -130,10 +114,7 @@ struct Track {
 impl Track {
     fn push(&mut self, due: DateTime<Utc>, view: Arc<MeshView>) {
         // A stream never reorders: a later snapshot arrives no earlier than the one before it.
-        let due = self
-            .pending
-            .back()
-            .map_or(due, |(before, _)| due.max(*before));
+        let due = self.pending.back().map_or(due, |(before, _)| due.max(*before));
         self.last = Arc::clone(&view);
         self.pending.push_back((due, view));
     }

@@ -3,6 +3,8 @@
 pub mod prometheus;
 pub mod skywalking;
 mod store;
+#[cfg(test)]
+mod tests;
 mod timeline;
 
 use bytes::Bytes;
@@ -25,10 +27,7 @@ impl Sources {
     /// Sources that answer from `store`.
     #[must_use]
     pub fn new(store: &Store, config: skywalking::Config) -> Self {
-        Self {
-            prometheus: Prometheus::new(store.clone()),
-            skywalking: SkyWalking::new(store.clone(), config),
-        }
+        Self { prometheus: Prometheus::new(store.clone()), skywalking: SkyWalking::new(store.clone(), config) }
     }
 
     /// Answers a request as of `now`. The answer is 404 for a path that neither source has.

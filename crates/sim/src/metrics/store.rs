@@ -37,10 +37,7 @@ impl Server {
     /// The service name that SkyWalking derives, with the placeholders of its default settings.
     #[must_use]
     pub fn skywalking_name(&self) -> String {
-        let name = format!(
-            "{}|{}|{}|cluster-1|-",
-            self.canonical_revision, self.canonical_service, self.namespace
-        );
+        let name = format!("{}|{}|{}|cluster-1|-", self.canonical_revision, self.canonical_service, self.namespace);
         name.chars().take(SKYWALKING_NAME_MAX).collect()
     }
 }
@@ -62,21 +59,13 @@ impl Call {
     /// Requests that a pod answers.
     #[must_use]
     pub fn answered(caller: &Caller, host: &str, server: Server) -> Self {
-        Self {
-            caller: caller.clone(),
-            host: host.to_owned(),
-            server: Some(server),
-        }
+        Self { caller: caller.clone(), host: host.to_owned(), server: Some(server) }
     }
 
     /// Requests that never reach a pod; only the caller reports them.
     #[must_use]
     pub fn refused(caller: &Caller, host: &str) -> Self {
-        Self {
-            caller: caller.clone(),
-            host: host.to_owned(),
-            server: None,
-        }
+        Self { caller: caller.clone(), host: host.to_owned(), server: None }
     }
 }
 
@@ -106,10 +95,7 @@ pub struct StoreConfig {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self {
-            scrape_interval: TimeDelta::seconds(15),
-            first_scrape: DateTime::UNIX_EPOCH + TimeDelta::seconds(7),
-        }
+        Self { scrape_interval: TimeDelta::seconds(15), first_scrape: DateTime::UNIX_EPOCH + TimeDelta::seconds(7) }
     }
 }
 
@@ -148,15 +134,8 @@ impl Store {
     /// An empty store.
     #[must_use]
     pub fn new(config: StoreConfig) -> Self {
-        let contents = Contents {
-            config,
-            calls: Vec::new(),
-            ids: BTreeMap::new(),
-            services: BTreeMap::new(),
-        };
-        Self {
-            contents: Arc::new(Mutex::new(contents)),
-        }
+        let contents = Contents { config, calls: Vec::new(), ids: BTreeMap::new(), services: BTreeMap::new() };
+        Self { contents: Arc::new(Mutex::new(contents)) }
     }
 
     /// The id under which requests of `call` are recorded.
@@ -168,11 +147,7 @@ impl Store {
         }
         let id = CallId(contents.calls.len());
         let service = call.server.as_ref().map(Server::skywalking_name);
-        contents.calls.push(Recorded {
-            call: call.clone(),
-            service,
-            outcomes: Vec::new(),
-        });
+        contents.calls.push(Recorded { call: call.clone(), service, outcomes: Vec::new() });
         contents.ids.insert(call.clone(), id);
         id
     }
@@ -180,9 +155,7 @@ impl Store {
     /// Opens the store for a batch of requests; others wait until it is dropped.
     #[must_use]
     pub fn recording(&self) -> Recording<'_> {
-        Recording {
-            contents: self.lock(),
-        }
+        Recording { contents: self.lock() }
     }
 
     /// The contents, for reading. Every write leaves them whole, so a panic elsewhere does not matter.
@@ -206,24 +179,17 @@ impl Recording<'_> {
             return;
         };
         let key = (outcome.status, outcome.flags);
-        let index = recorded
-            .outcomes
-            .iter()
-            .position(|(known, _)| *known == key)
-            .unwrap_or_else(|| {
-                recorded.outcomes.push((key, Timeline::default()));
-                recorded.outcomes.len() - 1
-            });
+        let index = recorded.outcomes.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+            recorded.outcomes.push((key, Timeline::default()));
+            recorded.outcomes.len() - 1
+        });
         recorded.outcomes[index].1.add(scrape, outcome.duration_ms);
         if let Some(service) = &recorded.service {
             if !contents.services.contains_key(service) {
                 contents.services.insert(service.clone(), BTreeMap::new());
             }
             if let Some(cells) = contents.services.get_mut(service) {
-                cells
-                    .entry(time.timestamp())
-                    .or_default()
-                    .add(outcome.status, outcome.duration_ms);
+                cells.entry(time.timestamp()).or_default().add(outcome.status, outcome.duration_ms);
             }
         }
     }

@@ -58,15 +58,8 @@ impl Timeline {
     pub(crate) fn add(&mut self, scrape: i64, duration_ms: f64) {
         // Streams that share a series are played one after the other, so a request may belong to an earlier scrape.
         let position = self.changes.partition_point(|(at, _)| *at < scrape);
-        if self
-            .changes
-            .get(position)
-            .is_none_or(|(at, _)| *at != scrape)
-        {
-            let before = position
-                .checked_sub(1)
-                .map(|index| self.changes[index].1.clone())
-                .unwrap_or_default();
+        if self.changes.get(position).is_none_or(|(at, _)| *at != scrape) {
+            let before = position.checked_sub(1).map(|index| self.changes[index].1.clone()).unwrap_or_default();
             self.changes.insert(position, (scrape, before));
         }
         for (_, totals) in &mut self.changes[position..] {
@@ -117,20 +110,12 @@ impl Cell {
         if succeeded {
             self.succeeded += 1;
             self.satisfied += u64::from(latency <= APDEX_THRESHOLD_MS);
-            self.tolerated +=
-                u64::from((APDEX_THRESHOLD_MS + 1..=4 * APDEX_THRESHOLD_MS).contains(&latency));
+            self.tolerated += u64::from((APDEX_THRESHOLD_MS + 1..=4 * APDEX_THRESHOLD_MS).contains(&latency));
         }
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
-        let Self {
-            calls,
-            succeeded,
-            satisfied,
-            tolerated,
-            latency_ms,
-            latencies,
-        } = other;
+        let Self { calls, succeeded, satisfied, tolerated, latency_ms, latencies } = other;
         self.calls += calls;
         self.succeeded += succeeded;
         self.satisfied += satisfied;

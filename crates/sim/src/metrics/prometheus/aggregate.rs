@@ -11,10 +11,7 @@ use super::value::{Labels, NAME, Sample, Value, largest, moments, number, quanti
 pub(super) fn eval(eval: &Eval<'_>, aggregation: &AggregateExpr) -> Result<Value, String> {
     let mut groups: BTreeMap<Labels, Vec<Sample>> = BTreeMap::new();
     for sample in eval.vector(&aggregation.expr)? {
-        groups
-            .entry(group(&sample.labels, aggregation.modifier.as_ref()))
-            .or_default()
-            .push(sample);
+        groups.entry(group(&sample.labels, aggregation.modifier.as_ref())).or_default().push(sample);
     }
     let parameter = || match &aggregation.param {
         Some(param) => eval.scalar(param),
@@ -32,23 +29,13 @@ pub(super) fn eval(eval: &Eval<'_>, aggregation: &AggregateExpr) -> Result<Value
         "stdvar" => |values| moments(values).1,
         "quantile" => {
             let phi = parameter()?;
-            return Ok(Value::Vector(folded(groups, |values| {
-                quantile(phi, values.to_vec())
-            })));
+            return Ok(Value::Vector(folded(groups, |values| quantile(phi, values.to_vec()))));
         }
         "topk" => {
-            return Ok(Value::Vector(extremes(
-                groups,
-                parameter()?,
-                |left, right| right.total_cmp(&left),
-            )));
+            return Ok(Value::Vector(extremes(groups, parameter()?, |left, right| right.total_cmp(&left))));
         }
         "bottomk" => {
-            return Ok(Value::Vector(extremes(
-                groups,
-                parameter()?,
-                |left, right| left.total_cmp(&right),
-            )));
+            return Ok(Value::Vector(extremes(groups, parameter()?, |left, right| left.total_cmp(&right))));
         }
         "count_values" => return count_values(eval, aggregation, groups),
         other => return Err(format!("the aggregation {other} is not understood here")),
@@ -61,15 +48,9 @@ fn group(labels: &Labels, modifier: Option<&LabelModifier>) -> Labels {
     let keep = |name: &str| match modifier {
         None => false,
         Some(LabelModifier::Include(listed)) => listed.labels.iter().any(|label| label == name),
-        Some(LabelModifier::Exclude(listed)) => {
-            name != NAME && !listed.labels.iter().any(|label| label == name)
-        }
+        Some(LabelModifier::Exclude(listed)) => name != NAME && !listed.labels.iter().any(|label| label == name),
     };
-    labels
-        .iter()
-        .filter(|(name, _)| keep(name))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
+    labels.iter().filter(|(name, _)| keep(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 fn folded(groups: BTreeMap<Labels, Vec<Sample>>, fold: impl Fn(&[f64]) -> f64) -> Vec<Sample> {
@@ -77,10 +58,7 @@ fn folded(groups: BTreeMap<Labels, Vec<Sample>>, fold: impl Fn(&[f64]) -> f64) -
         .into_iter()
         .map(|(labels, samples)| {
             let values: Vec<f64> = samples.iter().map(|sample| sample.value).collect();
-            Sample {
-                labels,
-                value: fold(&values),
-            }
+            Sample { labels, value: fold(&values) }
         })
         .collect()
 }
@@ -97,10 +75,7 @@ fn extremes(
         .into_values()
         .flat_map(|mut samples| {
             samples.sort_by(|left, right| {
-                left.value
-                    .is_nan()
-                    .cmp(&right.value.is_nan())
-                    .then(order(left.value, right.value))
+                left.value.is_nan().cmp(&right.value.is_nan()).then(order(left.value, right.value))
             });
             samples.truncate(count);
             samples
@@ -113,12 +88,7 @@ fn count_values(
     aggregation: &AggregateExpr,
     groups: BTreeMap<Labels, Vec<Sample>>,
 ) -> Result<Value, String> {
-    let label = match aggregation
-        .param
-        .as_ref()
-        .map(|param| eval.eval(param))
-        .transpose()?
-    {
+    let label = match aggregation.param.as_ref().map(|param| eval.eval(param)).transpose()? {
         Some(Value::Text(label)) => label,
         Some(Value::Scalar(_) | Value::Vector(_) | Value::Matrix(_)) | None => {
             return Err("count_values needs a label name as its first argument".to_owned());
@@ -132,10 +102,5 @@ fn count_values(
             *counts.entry(labels).or_default() += 1.0;
         }
     }
-    Ok(Value::Vector(
-        counts
-            .into_iter()
-            .map(|(labels, value)| Sample { labels, value })
-            .collect(),
-    ))
+    Ok(Value::Vector(counts.into_iter().map(|(labels, value)| Sample { labels, value }).collect()))
 }

@@ -46,29 +46,15 @@ impl Prometheus {
     pub fn respond(&self, request: &Request<Bytes>, now: DateTime<Utc>) -> Response<Bytes> {
         let path = request.uri().path();
         if path.ends_with("/-/healthy") || path.ends_with("/-/ready") {
-            return reply(
-                StatusCode::OK,
-                "text/plain; charset=utf-8",
-                "Prometheus Server is Healthy.\n".to_owned(),
-            );
+            return reply(StatusCode::OK, "text/plain; charset=utf-8", "Prometheus Server is Healthy.\n".to_owned());
         }
         let endpoint = path.split_once("/api/v1/").map(|(_, endpoint)| endpoint);
-        let (status, kind, message) = match self.answer(
-            endpoint.unwrap_or_default(),
-            request,
-            now.timestamp_millis(),
-        ) {
+        let (status, kind, message) = match self.answer(endpoint.unwrap_or_default(), request, now.timestamp_millis()) {
             Ok(data) => return success(&data),
             Err(Failure::BadData(message)) => (StatusCode::BAD_REQUEST, "bad_data", message),
-            Err(Failure::Execution(message)) => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "execution", message)
-            }
+            Err(Failure::Execution(message)) => (StatusCode::UNPROCESSABLE_ENTITY, "execution", message),
             Err(Failure::NotFound) => {
-                return reply(
-                    StatusCode::NOT_FOUND,
-                    "text/plain; charset=utf-8",
-                    "404 page not found\n".to_owned(),
-                );
+                return reply(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "404 page not found\n".to_owned());
             }
             Err(Failure::Method) => {
                 return reply(
@@ -91,16 +77,9 @@ impl Prometheus {
             "query" => self.query(&parameters, now),
             "query_range" => self.query_range(&parameters, now),
             "labels" => Ok(json!(self.label_values(now).keys().collect::<Vec<_>>())),
-            "status/buildinfo" => {
-                Ok(json!({ "version": "3.5.0", "revision": "", "branch": "", "goVersion": "" }))
-            }
-            other => match other
-                .strip_prefix("label/")
-                .and_then(|rest| rest.strip_suffix("/values"))
-            {
-                Some(label) => Ok(json!(
-                    self.label_values(now).remove(label).unwrap_or_default()
-                )),
+            "status/buildinfo" => Ok(json!({ "version": "3.5.0", "revision": "", "branch": "", "goVersion": "" })),
+            other => match other.strip_prefix("label/").and_then(|rest| rest.strip_suffix("/values")) {
+                Some(label) => Ok(json!(self.label_values(now).remove(label).unwrap_or_default())),
                 None => Err(Failure::NotFound),
             },
         }
@@ -108,45 +87,21 @@ impl Prometheus {
 
     fn query(&self, parameters: &Parameters, now: i64) -> Result<Json, Failure> {
         let expr = parsed(parameters)?;
-        let at = parameters
-            .get("time")
-            .map_or(Ok(now), |text| time("time", text))
-            .map_err(Failure::BadData)?;
+        let at = parameters.get("time").map_or(Ok(now), |text| time("time", text)).map_err(Failure::BadData)?;
         let contents = self.store.lock();
         // What lies ahead of the clock has not been scraped.
-        let seen = UpTo {
-            samples: &*contents,
-            now,
-        };
-        let value = Eval {
-            samples: &seen,
-            at,
-            start: at,
-            end: at,
-        }
-        .eval(&expr)
-        .map_err(Failure::Execution)?;
+        let seen = UpTo { samples: &*contents, now };
+        let value = Eval { samples: &seen, at, start: at, end: at }.eval(&expr).map_err(Failure::Execution)?;
         let (kind, result) = match value {
             Value::Scalar(value) => ("scalar", point((at, value))),
             Value::Text(text) => ("string", json!([seconds(at), text])),
             Value::Vector(samples) => {
                 let sample = |labels: &Labels, value| json!({ "metric": labels, "value": point((at, value)) });
-                (
-                    "vector",
-                    samples
-                        .iter()
-                        .map(|each| sample(&each.labels, each.value))
-                        .collect(),
-                )
+                ("vector", samples.iter().map(|each| sample(&each.labels, each.value)).collect())
             }
-            Value::Matrix(window) => (
-                "matrix",
-                window
-                    .series
-                    .iter()
-                    .map(|series| line(&series.labels, &series.points))
-                    .collect(),
-            ),
+            Value::Matrix(window) => {
+                ("matrix", window.series.iter().map(|series| line(&series.labels, &series.points)).collect())
+            }
         };
         Ok(json!({ "resultType": kind, "result": result }))
     }
@@ -154,18 +109,14 @@ impl Prometheus {
     fn query_range(&self, parameters: &Parameters, now: i64) -> Result<Json, Failure> {
         let expr = parsed(parameters)?;
         let required = |name: &str| {
-            parameters.get(name).ok_or_else(|| {
-                Failure::BadData(format!("invalid parameter \"{name}\": it is missing"))
-            })
+            parameters.get(name).ok_or_else(|| Failure::BadData(format!("invalid parameter \"{name}\": it is missing")))
         };
         let start = time("start", required("start")?).map_err(Failure::BadData)?;
         let end = time("end", required("end")?).map_err(Failure::BadData)?;
         let step = duration("step", required("step")?).map_err(Failure::BadData)?;
         let refuse = |message: &str| Err(Failure::BadData(message.to_owned()));
         if end < start {
-            return refuse(
-                "invalid parameter \"end\": end timestamp must not be before start time",
-            );
+            return refuse("invalid parameter \"end\": end timestamp must not be before start time");
         }
         if step <= 0 {
             return refuse(
@@ -178,29 +129,15 @@ impl Prometheus {
             );
         }
         let contents = self.store.lock();
-        let seen = UpTo {
-            samples: &*contents,
-            now,
-        };
+        let seen = UpTo { samples: &*contents, now };
         let mut lines: BTreeMap<Labels, Vec<Point>> = BTreeMap::new();
         let mut at = start;
         while at <= end {
-            match (Eval {
-                samples: &seen,
-                at,
-                start,
-                end,
-            })
-            .eval(&expr)
-            .map_err(Failure::Execution)?
-            {
+            match (Eval { samples: &seen, at, start, end }).eval(&expr).map_err(Failure::Execution)? {
                 Value::Scalar(value) => lines.entry(Labels::new()).or_default().push((at, value)),
                 Value::Vector(samples) => {
                     for sample in samples {
-                        lines
-                            .entry(sample.labels)
-                            .or_default()
-                            .push((at, sample.value));
+                        lines.entry(sample.labels).or_default().push((at, sample.value));
                     }
                 }
                 other @ (Value::Text(_) | Value::Matrix(_)) => {
@@ -212,10 +149,7 @@ impl Prometheus {
             }
             at += step;
         }
-        let result: Vec<Json> = lines
-            .iter()
-            .map(|(labels, points)| line(labels, points))
-            .collect();
+        let result: Vec<Json> = lines.iter().map(|(labels, points)| line(labels, points)).collect();
         Ok(json!({ "resultType": "matrix", "result": result }))
     }
 
@@ -257,8 +191,7 @@ const OPERATORS_MAX: usize = 500;
 
 fn parsed(parameters: &Parameters) -> Result<Expr, Failure> {
     let query = parameters.get("query").unwrap_or_default();
-    let refused =
-        |message: &str| Failure::BadData(format!("invalid parameter \"query\": {message}"));
+    let refused = |message: &str| Failure::BadData(format!("invalid parameter \"query\": {message}"));
     if query.trim().is_empty() {
         return Err(refused("1:1: parse error: no expression found in input"));
     }
@@ -267,9 +200,7 @@ fn parsed(parameters: &Parameters) -> Result<Expr, Failure> {
     }
     // A number out of range may make the parser panic; for the user that is a bad query like any other.
     std::panic::catch_unwind(|| parse(query))
-        .unwrap_or_else(
-            |_| Err("the expression holds a number or duration out of range".to_owned()),
-        )
+        .unwrap_or_else(|_| Err("the expression holds a number or duration out of range".to_owned()))
         .map_err(|message| refused(&format!("parse error: {message}")))
 }
 
@@ -289,20 +220,9 @@ fn nesting(query: &str) -> usize {
 
 /// An upper bound of the number of operators.
 fn operators(query: &str) -> usize {
-    let signs = query
-        .bytes()
-        .filter(|byte| b"+-*/%^<>=".contains(byte))
-        .count();
-    let is_word = |word: &&str| {
-        ["and", "or", "unless", "atan2"]
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(word))
-    };
-    signs
-        + query
-            .split(|letter: char| !letter.is_alphanumeric())
-            .filter(is_word)
-            .count()
+    let signs = query.bytes().filter(|byte| b"+-*/%^<>=".contains(byte)).count();
+    let is_word = |word: &&str| ["and", "or", "unless", "atan2"].iter().any(|known| known.eq_ignore_ascii_case(word));
+    signs + query.split(|letter: char| !letter.is_alphanumeric()).filter(is_word).count()
 }
 
 fn line(labels: &Labels, points: &[Point]) -> Json {
@@ -315,27 +235,16 @@ fn point((at, value): Point) -> Json {
 
 /// Seconds since 1970, without decimals where they are 0.
 fn seconds(millis: i64) -> Json {
-    if millis % 1000 == 0 {
-        json!(millis / 1000)
-    } else {
-        json!(millis as f64 / 1000.0)
-    }
+    if millis % 1000 == 0 { json!(millis / 1000) } else { json!(millis as f64 / 1000.0) }
 }
 
 fn success(data: &Json) -> Response<Bytes> {
-    reply(
-        StatusCode::OK,
-        "application/json",
-        json!({ "status": "success", "data": data }).to_string(),
-    )
+    reply(StatusCode::OK, "application/json", json!({ "status": "success", "data": data }).to_string())
 }
 
 fn reply(status: StatusCode, content_type: &'static str, body: String) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        header::HeaderValue::from_static(content_type),
-    );
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
     response
 }

@@ -20,20 +20,12 @@ pub(super) fn eval(eval: &Eval<'_>, operation: &BinaryExpr) -> Result<Value, Str
         (Value::Vector(left), Value::Vector(right), Some(operator)) => {
             between_vectors(operator, left, right, &modifier).map(Value::Vector)
         }
-        (Value::Scalar(left), Value::Scalar(right), Some(operator)) => {
-            Ok(Value::Scalar(operator.number(left, right)))
-        }
+        (Value::Scalar(left), Value::Scalar(right), Some(operator)) => Ok(Value::Scalar(operator.number(left, right))),
         (Value::Vector(left), Value::Scalar(right), Some(operator)) => {
-            with_number(operator, left, |value| {
-                (operator.number(value, right), value)
-            })
-            .map(Value::Vector)
+            with_number(operator, left, |value| (operator.number(value, right), value)).map(Value::Vector)
         }
         (Value::Scalar(left), Value::Vector(right), Some(operator)) => {
-            with_number(operator, right, |value| {
-                (operator.number(left, value), value)
-            })
-            .map(Value::Vector)
+            with_number(operator, right, |value| (operator.number(left, value), value)).map(Value::Vector)
         }
         (left, right, Some(_) | None) => Err(format!(
             "binary expression must contain only scalar and instant vector types, got {} and {}",
@@ -114,10 +106,7 @@ fn with_number(
 ) -> Result<Vec<Sample>, String> {
     let results = samples.into_iter().filter_map(|sample| {
         let (computed, kept) = compute(sample.value);
-        Some(Sample {
-            value: operator.result(computed, kept)?,
-            labels: operator.labels(sample.labels),
-        })
+        Some(Sample { value: operator.result(computed, kept)?, labels: operator.labels(sample.labels) })
     });
     distinct(results.collect())
 }
@@ -127,15 +116,9 @@ fn signature(labels: &Labels, matching: Option<&LabelModifier>) -> Labels {
     let counts = |name: &str| match matching {
         None => name != NAME,
         Some(LabelModifier::Include(on)) => on.labels.iter().any(|label| label == name),
-        Some(LabelModifier::Exclude(ignoring)) => {
-            name != NAME && !ignoring.labels.iter().any(|label| label == name)
-        }
+        Some(LabelModifier::Exclude(ignoring)) => name != NAME && !ignoring.labels.iter().any(|label| label == name),
     };
-    labels
-        .iter()
-        .filter(|(name, _)| counts(name))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
+    labels.iter().filter(|(name, _)| counts(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 fn set_operation(
@@ -146,28 +129,16 @@ fn set_operation(
 ) -> Result<Vec<Sample>, String> {
     let matching = modifier.matching.as_ref();
     let signatures = |side: &[Sample]| -> BTreeSet<Labels> {
-        side.iter()
-            .map(|sample| signature(&sample.labels, matching))
-            .collect()
+        side.iter().map(|sample| signature(&sample.labels, matching)).collect()
     };
     let in_right = signatures(&right);
-    let has = |known: &BTreeSet<Labels>, sample: &Sample| {
-        known.contains(&signature(&sample.labels, matching))
-    };
+    let has = |known: &BTreeSet<Labels>, sample: &Sample| known.contains(&signature(&sample.labels, matching));
     Ok(match symbol {
-        "and" => left
-            .into_iter()
-            .filter(|sample| has(&in_right, sample))
-            .collect(),
-        "unless" => left
-            .into_iter()
-            .filter(|sample| !has(&in_right, sample))
-            .collect(),
+        "and" => left.into_iter().filter(|sample| has(&in_right, sample)).collect(),
+        "unless" => left.into_iter().filter(|sample| !has(&in_right, sample)).collect(),
         "or" => {
             let in_left = signatures(&left);
-            left.into_iter()
-                .chain(right.into_iter().filter(|sample| !has(&in_left, sample)))
-                .collect()
+            left.into_iter().chain(right.into_iter().filter(|sample| !has(&in_left, sample))).collect()
         }
         other => return Err(format!("the operator {other} is not understood here")),
     })
@@ -183,15 +154,8 @@ fn between_vectors(
     let matching = modifier.matching.as_ref();
     // The "one" side is looked up, the other is walked; with group_right they change places, not operands.
     let swapped = matches!(modifier.card, VectorMatchCardinality::OneToMany(_));
-    let one_to_one = matches!(
-        modifier.card,
-        VectorMatchCardinality::OneToOne | VectorMatchCardinality::ManyToMany
-    );
-    let (many, one, one_is) = if swapped {
-        (right, left, "left")
-    } else {
-        (left, right, "right")
-    };
+    let one_to_one = matches!(modifier.card, VectorMatchCardinality::OneToOne | VectorMatchCardinality::ManyToMany);
+    let (many, one, one_is) = if swapped { (right, left, "left") } else { (left, right, "right") };
     let mut ones: BTreeMap<Labels, &Sample> = BTreeMap::new();
     for sample in &one {
         let key = signature(&sample.labels, matching);
@@ -209,21 +173,15 @@ fn between_vectors(
         let Some(partner) = ones.get(&key) else {
             continue;
         };
-        let (left, right) = if swapped {
-            (partner.value, sample.value)
-        } else {
-            (sample.value, partner.value)
-        };
+        let (left, right) = if swapped { (partner.value, sample.value) } else { (sample.value, partner.value) };
         let Some(value) = operator.result(operator.number(left, right), left) else {
             continue;
         };
         if one_to_one && !used.insert(key) {
-            return Err("multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)".to_owned());
+            return Err("multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
+                .to_owned());
         }
-        results.push(Sample {
-            labels: joined(operator.labels(sample.labels), &partner.labels, modifier),
-            value,
-        });
+        results.push(Sample { labels: joined(operator.labels(sample.labels), &partner.labels, modifier), value });
     }
     distinct(results)
 }
@@ -231,21 +189,18 @@ fn between_vectors(
 /// The labels of a result: of a pair those that were matched on, else those of the "many" side and the ones asked for.
 fn joined(mut many: Labels, one: &Labels, modifier: &BinModifier) -> Labels {
     match &modifier.card {
-        VectorMatchCardinality::OneToOne | VectorMatchCardinality::ManyToMany => {
-            match &modifier.matching {
-                None => many,
-                Some(LabelModifier::Include(on)) => {
-                    many.retain(|name, _| on.labels.contains(name));
-                    many
-                }
-                Some(LabelModifier::Exclude(ignoring)) => {
-                    many.retain(|name, _| !ignoring.labels.contains(name));
-                    many
-                }
+        VectorMatchCardinality::OneToOne | VectorMatchCardinality::ManyToMany => match &modifier.matching {
+            None => many,
+            Some(LabelModifier::Include(on)) => {
+                many.retain(|name, _| on.labels.contains(name));
+                many
             }
-        }
-        VectorMatchCardinality::ManyToOne(included)
-        | VectorMatchCardinality::OneToMany(included) => {
+            Some(LabelModifier::Exclude(ignoring)) => {
+                many.retain(|name, _| !ignoring.labels.contains(name));
+                many
+            }
+        },
+        VectorMatchCardinality::ManyToOne(included) | VectorMatchCardinality::OneToMany(included) => {
             for name in &included.labels {
                 many.remove(name);
                 many.extend(one.get(name).map(|value| (name.clone(), value.clone())));

@@ -54,10 +54,9 @@ impl Eval<'_> {
     pub(super) fn vector(&self, expr: &Expr) -> Result<Vec<Sample>, String> {
         match self.eval(expr)? {
             Value::Vector(samples) => Ok(samples),
-            other @ (Value::Scalar(_) | Value::Text(_) | Value::Matrix(_)) => Err(format!(
-                "expected type instant vector, got {}",
-                other.kind()
-            )),
+            other @ (Value::Scalar(_) | Value::Text(_) | Value::Matrix(_)) => {
+                Err(format!("expected type instant vector, got {}", other.kind()))
+            }
         }
     }
 
@@ -79,10 +78,7 @@ impl Eval<'_> {
             .into_iter()
             .filter_map(|series| {
                 let (_, value) = *series.points.last()?;
-                Some(Sample {
-                    labels: series.labels,
-                    value,
-                })
+                Some(Sample { labels: series.labels, value })
             })
             .collect()
     }
@@ -92,9 +88,7 @@ impl Eval<'_> {
         let from = to.saturating_sub(millis(subquery.range));
         let step = subquery.step.map_or(SUBQUERY_STEP_MS, millis).max(1);
         if (to - from) / step > STEPS_MAX {
-            return Err(format!(
-                "a subquery of more than {STEPS_MAX} steps is refused; use a longer step"
-            ));
+            return Err(format!("a subquery of more than {STEPS_MAX} steps is refused; use a longer step"));
         }
         // Steps lie on multiples of the step, whatever the time of the query.
         let mut found: std::collections::BTreeMap<_, Vec<_>> = std::collections::BTreeMap::new();
@@ -102,29 +96,17 @@ impl Eval<'_> {
         while at <= to {
             let samples = match (Eval { at, ..*self }).eval(&subquery.expr)? {
                 Value::Vector(samples) => samples,
-                Value::Scalar(value) => vec![Sample {
-                    labels: super::value::Labels::new(),
-                    value,
-                }],
+                Value::Scalar(value) => vec![Sample { labels: super::value::Labels::new(), value }],
                 other @ (Value::Text(_) | Value::Matrix(_)) => {
-                    return Err(format!(
-                        "subquery is only allowed on instant vector, got {} instead",
-                        other.kind()
-                    ));
+                    return Err(format!("subquery is only allowed on instant vector, got {} instead", other.kind()));
                 }
             };
             for sample in samples {
-                found
-                    .entry(sample.labels)
-                    .or_default()
-                    .push((at, sample.value));
+                found.entry(sample.labels).or_default().push((at, sample.value));
             }
             at += step;
         }
-        let series = found
-            .into_iter()
-            .map(|(labels, points)| Series { labels, points })
-            .collect();
+        let series = found.into_iter().map(|(labels, points)| Series { labels, points }).collect();
         Ok(Value::Matrix(Window { series, from, to }))
     }
 
@@ -157,10 +139,8 @@ fn negate(value: Value) -> Result<Value, String> {
     match value {
         Value::Scalar(value) => Ok(Value::Scalar(-value)),
         Value::Vector(samples) => {
-            let negated = samples.into_iter().map(|sample| Sample {
-                labels: unnamed(&sample.labels),
-                value: -sample.value,
-            });
+            let negated =
+                samples.into_iter().map(|sample| Sample { labels: unnamed(&sample.labels), value: -sample.value });
             Ok(Value::Vector(distinct(negated.collect())?))
         }
         other @ (Value::Text(_) | Value::Matrix(_)) => Err(format!(

@@ -21,16 +21,11 @@ pub(super) fn eval(eval: &Eval<'_>, call: &Call) -> Result<Value, String> {
     match name {
         "time" => Ok(Value::Scalar(eval.at as f64 / 1000.0)),
         "pi" => Ok(Value::Scalar(std::f64::consts::PI)),
-        "vector" => Ok(Value::Vector(vec![Sample {
-            labels: Labels::new(),
-            value: eval.scalar(argument(call, 0)?)?,
-        }])),
-        "scalar" => Ok(Value::Scalar(
-            match eval.vector(argument(call, 0)?)?.as_slice() {
-                [only] => only.value,
-                _none_or_many => f64::NAN,
-            },
-        )),
+        "vector" => Ok(Value::Vector(vec![Sample { labels: Labels::new(), value: eval.scalar(argument(call, 0)?)? }])),
+        "scalar" => Ok(Value::Scalar(match eval.vector(argument(call, 0)?)?.as_slice() {
+            [only] => only.value,
+            _none_or_many => f64::NAN,
+        })),
         "absent" => {
             let present = !eval.vector(argument(call, 0)?)?.is_empty();
             Ok(absent(present, argument(call, 0)?))
@@ -41,10 +36,7 @@ pub(super) fn eval(eval: &Eval<'_>, call: &Call) -> Result<Value, String> {
         }
         "histogram_quantile" => {
             let phi = eval.scalar(argument(call, 0)?)?;
-            Ok(Value::Vector(histogram::quantiles(
-                phi,
-                eval.vector(argument(call, 1)?)?,
-            )))
+            Ok(Value::Vector(histogram::quantiles(phi, eval.vector(argument(call, 1)?)?)))
         }
         "label_replace" => label_replace(eval, call),
         "label_join" => label_join(eval, call),
@@ -91,21 +83,13 @@ fn of_range(eval: &Eval<'_>, call: &Call) -> Option<Result<Value, String>> {
         "idelta" => (Some(Change::Delta), false),
         _other => (None, true),
     };
-    let is_other =
-        name == "deriv" || name == "quantile_over_time" || over_time::named(name, &[0.0]).is_some();
+    let is_other = name == "deriv" || name == "quantile_over_time" || over_time::named(name, &[0.0]).is_some();
     if changes.is_none() && !is_other {
         return None;
     }
     let compute = || -> Result<Value, String> {
-        let phi = if name == "quantile_over_time" {
-            eval.scalar(argument(call, 0)?)?
-        } else {
-            0.0
-        };
-        let window = range(
-            eval,
-            argument(call, usize::from(name == "quantile_over_time"))?,
-        )?;
+        let phi = if name == "quantile_over_time" { eval.scalar(argument(call, 0)?)? } else { 0.0 };
+        let window = range(eval, argument(call, usize::from(name == "quantile_over_time"))?)?;
         let mut samples = Vec::new();
         for series in &window.series {
             let values: Vec<f64> = series.points.iter().map(|(_, value)| *value).collect();
@@ -118,11 +102,7 @@ fn of_range(eval: &Eval<'_>, call: &Call) -> Option<Result<Value, String>> {
             };
             // The newest or oldest sample of a series is still that metric; everything else is computed.
             let keeps_name = matches!(name, "last_over_time" | "first_over_time");
-            let labels = if keeps_name {
-                series.labels.clone()
-            } else {
-                unnamed(&series.labels)
-            };
+            let labels = if keeps_name { series.labels.clone() } else { unnamed(&series.labels) };
             samples.extend(value.map(|value| Sample { labels, value }));
         }
         Ok(Value::Vector(distinct(samples)?))
@@ -140,13 +120,7 @@ fn of_each(eval: &Eval<'_>, call: &Call) -> Option<Result<Value, String>> {
         "ln" => Some(f64::ln),
         "log10" => Some(f64::log10),
         "log2" => Some(f64::log2),
-        "sgn" => Some(|value| {
-            if value == 0.0 || value.is_nan() {
-                value
-            } else {
-                value.signum()
-            }
-        }),
+        "sgn" => Some(|value| if value == 0.0 || value.is_nan() { value } else { value.signum() }),
         "sqrt" => Some(f64::sqrt),
         "clamp" | "clamp_max" | "clamp_min" | "round" => None,
         _other => return None,
@@ -171,10 +145,7 @@ fn of_each(eval: &Eval<'_>, call: &Call) -> Option<Result<Value, String>> {
                 // Ties are rounded up.
                 (None, _round) => (sample.value / first + 0.5).floor() * first,
             };
-            Sample {
-                labels: unnamed(&sample.labels),
-                value,
-            }
+            Sample { labels: unnamed(&sample.labels), value }
         });
         Ok(Value::Vector(distinct(results.collect())?))
     };
@@ -211,63 +182,39 @@ fn asked_for(selector: &VectorSelector) -> Labels {
     let matchers = &selector.matchers.matchers;
     matchers
         .iter()
-        .filter(|matcher| {
-            matches!(matcher.op, MatchOp::Equal)
-                && matcher.name != NAME
-                && !matcher.value.is_empty()
-        })
-        .filter(|matcher| {
-            matchers
-                .iter()
-                .filter(|other| other.name == matcher.name)
-                .count()
-                == 1
-        })
+        .filter(|matcher| matches!(matcher.op, MatchOp::Equal) && matcher.name != NAME && !matcher.value.is_empty())
+        .filter(|matcher| matchers.iter().filter(|other| other.name == matcher.name).count() == 1)
         .map(|matcher| (matcher.name.clone(), matcher.value.clone()))
         .collect()
 }
 
 fn label_replace(eval: &Eval<'_>, call: &Call) -> Result<Value, String> {
-    let [target, replacement, source, pattern] = [
-        string(eval, call, 1)?,
-        string(eval, call, 2)?,
-        string(eval, call, 3)?,
-        string(eval, call, 4)?,
-    ];
+    let [target, replacement, source, pattern] =
+        [string(eval, call, 1)?, string(eval, call, 2)?, string(eval, call, 3)?, string(eval, call, 4)?];
     let pattern = Regex::new(&format!("^(?s:{pattern})$"))
         .map_err(|_| format!("invalid regular expression in label_replace(): {pattern}"))?;
-    let replaced = eval
-        .vector(argument(call, 0)?)?
-        .into_iter()
-        .map(|mut sample| {
-            let value = sample.labels.get(&source).cloned().unwrap_or_default();
-            if let Some(captures) = pattern.captures(&value) {
-                let mut expanded = String::new();
-                captures.expand(&replacement, &mut expanded);
-                set(&mut sample.labels, &target, expanded);
-            }
-            sample
-        });
+    let replaced = eval.vector(argument(call, 0)?)?.into_iter().map(|mut sample| {
+        let value = sample.labels.get(&source).cloned().unwrap_or_default();
+        if let Some(captures) = pattern.captures(&value) {
+            let mut expanded = String::new();
+            captures.expand(&replacement, &mut expanded);
+            set(&mut sample.labels, &target, expanded);
+        }
+        sample
+    });
     Ok(Value::Vector(distinct(replaced.collect())?))
 }
 
 fn label_join(eval: &Eval<'_>, call: &Call) -> Result<Value, String> {
     let (target, separator) = (string(eval, call, 1)?, string(eval, call, 2)?);
-    let sources = (3..call.args.args.len())
-        .map(|index| string(eval, call, index))
-        .collect::<Result<Vec<_>, _>>()?;
-    let joined = eval
-        .vector(argument(call, 0)?)?
-        .into_iter()
-        .map(|mut sample| {
-            let values: Vec<&str> = sources
-                .iter()
-                .map(|source| sample.labels.get(source).map_or("", String::as_str))
-                .collect();
-            let value = values.join(&separator);
-            set(&mut sample.labels, &target, value);
-            sample
-        });
+    let sources = (3..call.args.args.len()).map(|index| string(eval, call, index)).collect::<Result<Vec<_>, _>>()?;
+    let joined = eval.vector(argument(call, 0)?)?.into_iter().map(|mut sample| {
+        let values: Vec<&str> =
+            sources.iter().map(|source| sample.labels.get(source).map_or("", String::as_str)).collect();
+        let value = values.join(&separator);
+        set(&mut sample.labels, &target, value);
+        sample
+    });
     Ok(Value::Vector(distinct(joined.collect())?))
 }
 
@@ -281,17 +228,8 @@ fn set(labels: &mut Labels, name: &str, value: String) {
 }
 
 /// NaN comes last either way.
-fn sorted(
-    eval: &Eval<'_>,
-    call: &Call,
-    order: fn(f64, f64) -> std::cmp::Ordering,
-) -> Result<Value, String> {
+fn sorted(eval: &Eval<'_>, call: &Call, order: fn(f64, f64) -> std::cmp::Ordering) -> Result<Value, String> {
     let mut samples = eval.vector(argument(call, 0)?)?;
-    samples.sort_by(|left, right| {
-        left.value
-            .is_nan()
-            .cmp(&right.value.is_nan())
-            .then(order(left.value, right.value))
-    });
+    samples.sort_by(|left, right| left.value.is_nan().cmp(&right.value.is_nan()).then(order(left.value, right.value)));
     Ok(Value::Vector(samples))
 }

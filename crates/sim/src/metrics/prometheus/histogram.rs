@@ -10,23 +10,11 @@ pub(super) fn quantiles(phi: f64, buckets: Vec<Sample>) -> Vec<Sample> {
     for sample in buckets {
         let mut labels = unnamed(&sample.labels);
         // A series without a readable bound is no bucket.
-        if let Some(bound) = labels
-            .remove("le")
-            .and_then(|bound| bound.parse::<f64>().ok())
-        {
-            histograms
-                .entry(labels)
-                .or_default()
-                .push((bound, sample.value));
+        if let Some(bound) = labels.remove("le").and_then(|bound| bound.parse::<f64>().ok()) {
+            histograms.entry(labels).or_default().push((bound, sample.value));
         }
     }
-    histograms
-        .into_iter()
-        .map(|(labels, buckets)| Sample {
-            labels,
-            value: quantile(phi, buckets),
-        })
-        .collect()
+    histograms.into_iter().map(|(labels, buckets)| Sample { labels, value: quantile(phi, buckets) }).collect()
 }
 
 /// `buckets` are (upper bound, number of observations up to it).

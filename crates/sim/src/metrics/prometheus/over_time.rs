@@ -20,11 +20,7 @@ pub(super) fn change(kind: Change, points: &[Point], window: &Window) -> Option<
         return None;
     }
     let is_counter = kind != Change::Delta;
-    let resets: f64 = points
-        .windows(2)
-        .filter(|pair| is_counter && pair[1].1 < pair[0].1)
-        .map(|pair| pair[0].1)
-        .sum();
+    let resets: f64 = points.windows(2).filter(|pair| is_counter && pair[1].1 < pair[0].1).map(|pair| pair[0].1).sum();
     let result = last - first + resets;
     let seconds = |from: i64, to: i64| (to - from) as f64 / 1000.0;
     let sampled = seconds(first_at, last_at);
@@ -32,11 +28,7 @@ pub(super) fn change(kind: Change, points: &[Point], window: &Window) -> Option<
     // A series that ends near the edge of the range goes on to the edge; one that ends well before is taken to have begun or
     // ended there, half a spacing away.
     let reach = |gap: f64| {
-        if gap >= spacing * 1.1 {
-            spacing / 2.0
-        } else {
-            gap
-        }
+        if gap >= spacing * 1.1 { spacing / 2.0 } else { gap }
     };
     let mut to_start = reach(seconds(window.from, first_at));
     if is_counter && result > 0.0 && first >= 0.0 {
@@ -56,11 +48,7 @@ pub(super) fn instant_change(kind: Change, points: &[Point]) -> Option<f64> {
     let [.., (before_at, before), (last_at, last)] = points else {
         return None;
     };
-    let difference = if kind != Change::Delta && last < before {
-        *last
-    } else {
-        last - before
-    };
+    let difference = if kind != Change::Delta && last < before { *last } else { last - before };
     Some(match kind {
         Change::Increase | Change::Delta => difference,
         Change::Rate => difference / ((last_at - before_at) as f64 / 1000.0),
@@ -75,12 +63,9 @@ pub(super) fn slope(points: &[Point]) -> Option<f64> {
     }
     let count = points.len() as f64;
     let at = |point: &Point| (point.0 - origin) as f64 / 1000.0;
-    let (sum_x, sum_y) = points
-        .iter()
-        .fold((0.0, 0.0), |(x, y), point| (x + at(point), y + point.1));
-    let (sum_xy, sum_xx) = points.iter().fold((0.0, 0.0), |(xy, xx), point| {
-        (xy + at(point) * point.1, xx + at(point) * at(point))
-    });
+    let (sum_x, sum_y) = points.iter().fold((0.0, 0.0), |(x, y), point| (x + at(point), y + point.1));
+    let (sum_xy, sum_xx) =
+        points.iter().fold((0.0, 0.0), |(xy, xx), point| (xy + at(point) * point.1, xx + at(point) * at(point)));
     Some((sum_xy - sum_x * sum_y / count) / (sum_xx - sum_x * sum_x / count))
 }
 
@@ -99,9 +84,9 @@ pub(super) fn named(name: &str, values: &[f64]) -> Option<f64> {
         "stddev_over_time" => moments(values).1.sqrt(),
         "stdvar_over_time" => moments(values).1,
         "resets" => pairs().filter(|pair| pair[1] < pair[0]).count() as f64,
-        "changes" => pairs()
-            .filter(|pair| pair[1] != pair[0] && !(pair[0].is_nan() && pair[1].is_nan()))
-            .count() as f64,
+        "changes" => {
+            pairs().filter(|pair| pair[1] != pair[0] && !(pair[0].is_nan() && pair[1].is_nan())).count() as f64
+        }
         _unknown => return None,
     })
 }

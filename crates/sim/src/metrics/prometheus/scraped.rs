@@ -35,10 +35,7 @@ impl Samples for Contents {
                 ("job".to_owned(), "envoy-stats".to_owned()),
             ]);
             if wanted.accepts(|name| labels.get(name).map_or("", String::as_str)) {
-                found.push(Series {
-                    labels,
-                    points: self.points(i64::MIN, after, until, |_| Some(1.0)),
-                });
+                found.push(Series { labels, points: self.points(i64::MIN, after, until, |_| Some(1.0)) });
             }
         }
         found
@@ -47,13 +44,7 @@ impl Samples for Contents {
 
 impl Contents {
     /// The series of one reporter and one outcome, as far as they are wanted.
-    fn families(
-        &self,
-        labels: &Labels,
-        timeline: &Timeline,
-        window: (&Wanted<'_>, i64, i64),
-        found: &mut Vec<Series>,
-    ) {
+    fn families(&self, labels: &Labels, timeline: &Timeline, window: (&Wanted<'_>, i64, i64), found: &mut Vec<Series>) {
         let (wanted, after, until) = window;
         let mut offer = |name: &str, bound: Option<&str>, read: &dyn Fn(&Totals) -> f64| {
             let label = |wanted: &str| match wanted {
@@ -64,9 +55,7 @@ impl Contents {
             if !wanted.accepts(label) {
                 return;
             }
-            let points = self.points(timeline.first(), after, until, |scrape| {
-                timeline.at(scrape).map(read)
-            });
+            let points = self.points(timeline.first(), after, until, |scrape| timeline.at(scrape).map(read));
             let mut labels = labels.clone();
             labels.insert(NAME.to_owned(), name.to_owned());
             labels.extend(bound.map(|bound| ("le".to_owned(), bound.to_owned())));
@@ -77,20 +66,12 @@ impl Contents {
         offer(COUNT, None, &|totals| totals.requests as f64);
         for index in 0..=BUCKETS_MS.len() {
             let bound = BUCKETS_MS.get(index).copied().unwrap_or(f64::INFINITY);
-            offer(BUCKET, Some(&number(bound)), &|totals| {
-                totals.at_most(index) as f64
-            });
+            offer(BUCKET, Some(&number(bound)), &|totals| totals.at_most(index) as f64);
         }
     }
 
     /// The points of the scrapes after `after` and not after `until`, from scrape number `first` on.
-    fn points(
-        &self,
-        first: i64,
-        after: i64,
-        until: i64,
-        read: impl Fn(i64) -> Option<f64>,
-    ) -> Vec<(i64, f64)> {
+    fn points(&self, first: i64, after: i64, until: i64, read: impl Fn(i64) -> Option<f64>) -> Vec<(i64, f64)> {
         let begin = (self.config.scrape_at(after) + 1).max(first);
         (begin..=self.config.scrape_at(until))
             .filter_map(|scrape| Some((self.config.scrape_time(scrape), read(scrape)?)))
@@ -100,11 +81,7 @@ impl Contents {
 
 /// Who reports a call: both sides, or only the caller if no pod was reached.
 fn reporters(call: &Call) -> &'static [&'static str] {
-    if call.server.is_some() {
-        &["destination", "source"]
-    } else {
-        &["source"]
-    }
+    if call.server.is_some() { &["destination", "source"] } else { &["source"] }
 }
 
 /// Istio's labels for one side of a call, without the metric's name.
@@ -119,15 +96,8 @@ fn labels(call: &Call, reporter: &str, outcome: (u16, &str)) -> Labels {
     };
     let server = call.server.as_ref().unwrap_or(&unknown);
     let mut parts = call.host.split('.');
-    let (service, namespace) = (
-        parts.next().unwrap_or("unknown"),
-        parts.next().unwrap_or("unknown"),
-    );
-    let policy = if reporter == "destination" {
-        "mutual_tls"
-    } else {
-        "unknown"
-    };
+    let (service, namespace) = (parts.next().unwrap_or("unknown"), parts.next().unwrap_or("unknown"));
+    let policy = if reporter == "destination" { "mutual_tls" } else { "unknown" };
     let status = outcome.0.to_string();
     [
         ("connection_security_policy", policy),

@@ -20,11 +20,7 @@ impl Wanted<'_> {
     /// Whether a series is meant, given its labels by name; "" stands for no such label.
     pub(super) fn accepts<'l>(&self, label: impl Fn(&str) -> &'l str) -> bool {
         let holds = |matcher: &Matcher| matcher.is_match(label(&matcher.name));
-        let named = self
-            .0
-            .name
-            .as_deref()
-            .is_none_or(|name| name == label(NAME));
+        let named = self.0.name.as_deref().is_none_or(|name| name == label(NAME));
         let alternatives = &self.0.matchers.or_matchers;
         named
             && self.0.matchers.matchers.iter().all(holds)
@@ -35,12 +31,6 @@ impl Wanted<'_> {
     pub(super) fn accepts_name(&self, name: &str) -> bool {
         let only_names = |matcher: &&Matcher| matcher.name == NAME;
         self.0.name.as_deref().is_none_or(|wanted| wanted == name)
-            && self
-                .0
-                .matchers
-                .matchers
-                .iter()
-                .filter(only_names)
-                .all(|matcher| matcher.is_match(name))
+            && self.0.matchers.matchers.iter().filter(only_names).all(|matcher| matcher.is_match(name))
     }
 }

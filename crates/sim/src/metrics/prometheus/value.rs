@@ -105,14 +105,7 @@ pub(super) fn quantile(phi: f64, mut values: Vec<f64>) -> f64 {
 pub(super) fn moments(values: &[f64]) -> (f64, f64) {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
-    (
-        mean,
-        values
-            .iter()
-            .map(|value| (value - mean).powi(2))
-            .sum::<f64>()
-            / count,
-    )
+    (mean, values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count)
 }
 
 /// The smallest value; NaN only if there is nothing else.

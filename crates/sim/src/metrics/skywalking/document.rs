@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use graphql_parser::query::{
-    Definition, Document, Field, FragmentDefinition, OperationDefinition, Selection, SelectionSet,
-    Type, VariableDefinition, parse_query,
+    Definition, Document, Field, FragmentDefinition, OperationDefinition, Selection, SelectionSet, Type,
+    VariableDefinition, parse_query,
 };
 use serde_json::{Map, Value, json};
 
@@ -30,10 +30,7 @@ pub(super) fn execute(body: &Value, asked: Asked<'_>) -> Result<Value, Refusal> 
         .and_then(Value::as_str)
         .ok_or_else(|| invalid("Invalid syntax : the query is missing", "InvalidSyntax"))?;
     if nesting(text) > NESTING_MAX {
-        return Err(invalid(
-            "Invalid syntax : the document is nested too deeply",
-            "InvalidSyntax",
-        ));
+        return Err(invalid("Invalid syntax : the document is nested too deeply", "InvalidSyntax"));
     }
     let document = parse_query::<String>(text)
         .map_err(|error| invalid(&format!("Invalid syntax : {error}"), "InvalidSyntax"))?
@@ -56,12 +53,8 @@ pub(super) fn execute(body: &Value, asked: Asked<'_>) -> Result<Value, Refusal> 
                 "message": message, "path": [key], "locations": [location(field)], "extensions": { "classification": "DataFetchingException" },
             })])
         })?;
-        let returns =
-            schema::find("Query", &field.name, version).map_or("String", |found| found.returns);
-        data.insert(
-            key.to_owned(),
-            run.project(&value, returns, &field.selection_set)?,
-        );
+        let returns = schema::find("Query", &field.name, version).map_or("String", |found| found.returns);
+        data.insert(key.to_owned(), run.project(&value, returns, &field.selection_set)?);
     }
     Ok(Value::Object(data))
 }
@@ -97,48 +90,30 @@ struct Operation<'a> {
 
 impl<'a> Operation<'a> {
     /// The operation of that name, or the only one.
-    fn of(
-        document: &'a Document<'static, String>,
-        name: Option<&str>,
-    ) -> Result<Operation<'a>, Refusal> {
+    fn of(document: &'a Document<'static, String>, name: Option<&str>) -> Result<Operation<'a>, Refusal> {
         let operations: Vec<(Option<&str>, Operation<'a>)> = document
             .definitions
             .iter()
             .filter_map(|definition| match definition {
-                Definition::Operation(OperationDefinition::SelectionSet(selection)) => Some((
-                    None,
-                    Operation {
-                        selection,
-                        variables: &[],
-                    },
-                )),
+                Definition::Operation(OperationDefinition::SelectionSet(selection)) => {
+                    Some((None, Operation { selection, variables: &[] }))
+                }
                 Definition::Operation(OperationDefinition::Query(query)) => Some((
                     query.name.as_deref(),
-                    Operation {
-                        selection: &query.selection_set,
-                        variables: &query.variable_definitions,
-                    },
+                    Operation { selection: &query.selection_set, variables: &query.variable_definitions },
                 )),
-                Definition::Operation(
-                    OperationDefinition::Mutation(_) | OperationDefinition::Subscription(_),
-                )
+                Definition::Operation(OperationDefinition::Mutation(_) | OperationDefinition::Subscription(_))
                 | Definition::Fragment(_) => None,
             })
             .collect();
         let wanted = name.filter(|name| !name.is_empty());
-        let mut matching = operations
-            .into_iter()
-            .filter(|(known, _)| wanted.is_none() || *known == wanted);
+        let mut matching = operations.into_iter().filter(|(known, _)| wanted.is_none() || *known == wanted);
         match (matching.next(), matching.next()) {
             (Some((_, operation)), None) => Ok(operation),
-            (Some(_), Some(_)) => Err(invalid(
-                "Must provide operation name if query contains multiple operations",
-                "ValidationError",
-            )),
-            (None, _) => Err(invalid(
-                "There is no such query in the document",
-                "ValidationError",
-            )),
+            (Some(_), Some(_)) => {
+                Err(invalid("Must provide operation name if query contains multiple operations", "ValidationError"))
+            }
+            (None, _) => Err(invalid("There is no such query in the document", "ValidationError")),
         }
     }
 }
@@ -164,14 +139,8 @@ fn variables(
 ) -> Result<BTreeMap<String, Value>, Refusal> {
     let mut values = BTreeMap::new();
     for definition in operation.variables {
-        let given = given
-            .and_then(|given| given.get(&definition.name))
-            .filter(|value| !value.is_null())
-            .cloned();
-        let default = definition
-            .default_value
-            .as_ref()
-            .map(|literal| resolve(literal, &BTreeMap::new()));
+        let given = given.and_then(|given| given.get(&definition.name)).filter(|value| !value.is_null()).cloned();
+        let default = definition.default_value.as_ref().map(|literal| resolve(literal, &BTreeMap::new()));
         match (given.or(default), &definition.var_type) {
             (Some(value), _) => {
                 values.insert(definition.name.clone(), value);
@@ -206,10 +175,7 @@ impl<'a> Run<'a> {
         let mut fields = Vec::new();
         // A fragment that spreads itself would never end.
         if depth > NESTING_MAX {
-            return Err(invalid(
-                "Validation error (FragmentCycle) : Fragment cycles not allowed",
-                "ValidationError",
-            ));
+            return Err(invalid("Validation error (FragmentCycle) : Fragment cycles not allowed", "ValidationError"));
         }
         for item in &selection.items {
             match item {
@@ -225,9 +191,7 @@ impl<'a> Run<'a> {
                     let name = &spread.fragment_name;
                     let Some(fragment) = self.fragments.get(name.as_str()) else {
                         return Err(invalid(
-                            &format!(
-                                "Validation error (UndefinedFragment@[{name}]) : Undefined fragment '{name}'"
-                            ),
+                            &format!("Validation error (UndefinedFragment@[{name}]) : Undefined fragment '{name}'"),
                             "ValidationError",
                         ));
                     };
@@ -255,19 +219,10 @@ impl<'a> Run<'a> {
     }
 
     /// Refuses fields and arguments that this version of the schema does not have.
-    fn check(
-        &self,
-        selected: &[&'a Field<'static, String>],
-        type_name: &str,
-        path: &str,
-    ) -> Result<(), Refusal> {
+    fn check(&self, selected: &[&'a Field<'static, String>], type_name: &str, path: &str) -> Result<(), Refusal> {
         for field in selected.iter().filter(|field| field.name != "__typename") {
             let name = &field.name;
-            let path = if path.is_empty() {
-                name.clone()
-            } else {
-                format!("{path}/{name}")
-            };
+            let path = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
             let refuse = |kind: &str, message: String| {
                 Err(Refusal::Invalid(vec![json!({
                     "message": format!("Validation error ({kind}@[{path}]) : {message}"),
@@ -276,10 +231,7 @@ impl<'a> Run<'a> {
                 })]))
             };
             let Some(known) = schema::find(type_name, name, self.version) else {
-                return refuse(
-                    "FieldUndefined",
-                    format!("Field '{name}' in type '{type_name}' is undefined"),
-                );
+                return refuse("FieldUndefined", format!("Field '{name}' in type '{type_name}' is undefined"));
             };
             if let Some(problem) = self.argument_problem(field, known.arguments) {
                 return refuse(problem.0, problem.1);
@@ -289,19 +241,13 @@ impl<'a> Run<'a> {
                 (Some(_), true) => {
                     return refuse(
                         "SubselectionRequired",
-                        format!(
-                            "Subselection required for type '{}' of field '{name}'",
-                            known.returns
-                        ),
+                        format!("Subselection required for type '{}' of field '{name}'", known.returns),
                     );
                 }
                 (None, false) => {
                     return refuse(
                         "SubselectionNotAllowed",
-                        format!(
-                            "Subselection not allowed on leaf type '{}' of field '{name}'",
-                            known.returns
-                        ),
+                        format!("Subselection not allowed on leaf type '{}' of field '{name}'", known.returns),
                     );
                 }
                 (Some(_), false) | (None, true) => self.check(&below, known.returns, &path)?,
@@ -311,55 +257,29 @@ impl<'a> Run<'a> {
     }
 
     /// What is wrong with the arguments of a field: the kind of error and the message.
-    fn argument_problem(
-        &self,
-        field: &Field<'static, String>,
-        known: &[Argument],
-    ) -> Option<(&'static str, String)> {
+    fn argument_problem(&self, field: &Field<'static, String>, known: &[Argument]) -> Option<(&'static str, String)> {
         for (name, literal) in &field.arguments {
             let Some(argument) = known.iter().find(|argument| argument.name == name) else {
-                return Some((
-                    "UnknownArgument",
-                    format!("Unknown field argument '{name}'"),
-                ));
+                return Some(("UnknownArgument", format!("Unknown field argument '{name}'")));
             };
             if let Some(variable) = undeclared(literal, &self.variables) {
-                return Some((
-                    "UndefinedVariable",
-                    format!("Undefined variable '{variable}'"),
-                ));
+                return Some(("UndefinedVariable", format!("Undefined variable '{variable}'")));
             }
-            if let Some(problem) = misfit(
-                &resolve(literal, &self.variables),
-                argument.takes,
-                self.version,
-            ) {
+            if let Some(problem) = misfit(&resolve(literal, &self.variables), argument.takes, self.version) {
                 return Some(("WrongType", format!("argument '{name}' {problem}")));
             }
         }
         known
             .iter()
             .find(|argument| {
-                argument.needed.by(self.version)
-                    && !field
-                        .arguments
-                        .iter()
-                        .any(|(name, _)| name == argument.name)
+                argument.needed.by(self.version) && !field.arguments.iter().any(|(name, _)| name == argument.name)
             })
-            .map(|missing| {
-                (
-                    "MissingFieldArgument",
-                    format!("Missing field argument '{}'", missing.name),
-                )
-            })
+            .map(|missing| ("MissingFieldArgument", format!("Missing field argument '{}'", missing.name)))
     }
 
     fn fetch(&self, field: &Field<'static, String>, asked: Asked<'_>) -> Result<Value, String> {
-        let arguments: Map<String, Value> = field
-            .arguments
-            .iter()
-            .map(|(name, literal)| (name.clone(), resolve(literal, &self.variables)))
-            .collect();
+        let arguments: Map<String, Value> =
+            field.arguments.iter().map(|(name, literal)| (name.clone(), resolve(literal, &self.variables))).collect();
         if field.name == "__typename" {
             return Ok(json!("Query"));
         }
@@ -375,21 +295,13 @@ impl<'a> Run<'a> {
     ) -> Result<Value, Refusal> {
         match value {
             Value::Array(items) => Ok(Value::Array(
-                items
-                    .iter()
-                    .map(|item| self.project(item, type_name, selection))
-                    .collect::<Result<_, _>>()?,
+                items.iter().map(|item| self.project(item, type_name, selection)).collect::<Result<_, _>>()?,
             )),
             Value::Object(object) if schema::fields(type_name).is_some() => {
                 let mut kept = Map::new();
                 for field in self.flatten(selection, 0)? {
-                    let inner = match (
-                        schema::find(type_name, &field.name, self.version),
-                        object.get(&field.name),
-                    ) {
-                        (Some(known), Some(inner)) => {
-                            self.project(inner, known.returns, &field.selection_set)?
-                        }
+                    let inner = match (schema::find(type_name, &field.name, self.version), object.get(&field.name)) {
+                        (Some(known), Some(inner)) => self.project(inner, known.returns, &field.selection_set)?,
                         (None, _) => json!(type_name),
                         (Some(_), None) => Value::Null,
                     };
@@ -397,11 +309,7 @@ impl<'a> Run<'a> {
                 }
                 Ok(Value::Object(kept))
             }
-            Value::Object(_)
-            | Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::String(_) => Ok(value.clone()),
+            Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(value.clone()),
         }
     }
 }

@@ -28,12 +28,7 @@ const STEPS_MAX: i64 = 500;
 
 /// Reads the `duration` argument. An error is the message of the exception that the server would throw.
 pub(super) fn buckets(duration: &Value, zone: FixedOffset) -> Result<Vec<Bucket>, String> {
-    let text = |key: &str| {
-        duration
-            .get(key)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
+    let text = |key: &str| duration.get(key).and_then(Value::as_str).unwrap_or_default();
     let step = match text("step") {
         "DAY" => Step::Day,
         "HOUR" => Step::Hour,
@@ -45,15 +40,13 @@ pub(super) fn buckets(duration: &Value, zone: FixedOffset) -> Result<Vec<Bucket>
     let steps = (end - start).num_seconds() / step.seconds();
     // The server counts up from the start until it meets the end, so an end before the start looks endless to it.
     if !(0..=STEPS_MAX).contains(&steps) {
-        return Err("java.lang.IllegalArgumentException: Duration between start and end can't exceed 500 minutes".to_owned());
+        return Err(
+            "java.lang.IllegalArgumentException: Duration between start and end can't exceed 500 minutes".to_owned()
+        );
     }
     Ok((0..=steps)
         .map(|index| start + TimeDelta::seconds(index * step.seconds()))
-        .map(|local| Bucket {
-            local,
-            begin: local.and_utc().timestamp() - i64::from(zone.local_minus_utc()),
-            step,
-        })
+        .map(|local| Bucket { local, begin: local.and_utc().timestamp() - i64::from(zone.local_minus_utc()), step })
         .collect())
 }
 
@@ -72,23 +65,17 @@ impl Step {
             NaiveTime::from_hms_opt(hour, minute, second).map(|time| date.and_time(time))
         };
         let (day, clock) = text.split_once(' ').unwrap_or((text, ""));
-        let parsed = NaiveDate::parse_from_str(day, "%Y-%m-%d")
-            .ok()
-            .filter(|_| day.len() == 10)
-            .and_then(|date| {
-                let digits = |range: std::ops::Range<usize>| {
-                    clock.get(range).and_then(|part| part.parse::<u32>().ok())
-                };
-                match (self, clock.len()) {
-                    (Self::Day, 0) => at(date, 0, 0, 0),
-                    (Self::Hour, 2) => at(date, digits(0..2)?, 0, 0),
-                    (Self::Minute, 4) => at(date, digits(0..2)?, digits(2..4)?, 0),
-                    (Self::Second, 6) => at(date, digits(0..2)?, digits(2..4)?, digits(4..6)?),
-                    (Self::Day | Self::Hour | Self::Minute | Self::Second, _) => None,
-                }
-            });
-        parsed
-            .ok_or_else(|| format!("java.lang.IllegalArgumentException: Invalid format: {text:?}"))
+        let parsed = NaiveDate::parse_from_str(day, "%Y-%m-%d").ok().filter(|_| day.len() == 10).and_then(|date| {
+            let digits = |range: std::ops::Range<usize>| clock.get(range).and_then(|part| part.parse::<u32>().ok());
+            match (self, clock.len()) {
+                (Self::Day, 0) => at(date, 0, 0, 0),
+                (Self::Hour, 2) => at(date, digits(0..2)?, 0, 0),
+                (Self::Minute, 4) => at(date, digits(0..2)?, digits(2..4)?, 0),
+                (Self::Second, 6) => at(date, digits(0..2)?, digits(2..4)?, digits(4..6)?),
+                (Self::Day | Self::Hour | Self::Minute | Self::Second, _) => None,
+            }
+        });
+        parsed.ok_or_else(|| format!("java.lang.IllegalArgumentException: Invalid format: {text:?}"))
     }
 }
 

@@ -36,10 +36,7 @@ pub(super) fn execute(arguments: &Value, asked: Asked<'_>) -> Result<Value, Stri
         ))));
     };
     let Some(metric) = Metric::by_name(parsed.metric) else {
-        return Ok(unknown(&json!(format!(
-            "Metric: [{}] does not exist.",
-            parsed.metric
-        ))));
+        return Ok(unknown(&json!(format!("Metric: [{}] does not exist.", parsed.metric))));
     };
     let Some(service) = service_in(&arguments["entity"]) else {
         return illegal_entity(arguments, asked);
@@ -50,31 +47,20 @@ pub(super) fn execute(arguments: &Value, asked: Asked<'_>) -> Result<Value, Stri
             .iter()
             .enumerate()
             .map(|(index, rank)| {
-                let of_rank = cells.iter().map(|(bucket, cell)| {
-                    (
-                        *bucket,
-                        cell.as_ref().map(|cell| percentile(cell, *rank) as f64),
-                    )
-                });
+                let of_rank = cells
+                    .iter()
+                    .map(|(bucket, cell)| (*bucket, cell.as_ref().map(|cell| percentile(cell, *rank) as f64)));
                 (percentile_label(index, asked), of_rank.collect())
             })
             .collect(),
         Metric::Apdex | Metric::Cpm | Metric::Sla | Metric::RespTime => {
-            let values = cells.iter().map(|(bucket, cell)| {
-                (
-                    *bucket,
-                    cell.as_ref()
-                        .map(|cell| metric.value(cell, bucket.step) as f64),
-                )
-            });
+            let values = cells
+                .iter()
+                .map(|(bucket, cell)| (*bucket, cell.as_ref().map(|cell| metric.value(cell, bucket.step) as f64)));
             vec![(json!([]), values.collect())]
         }
     };
-    let kind = if parsed.aggregate.is_some() {
-        "SINGLE_VALUE"
-    } else {
-        "TIME_SERIES_VALUES"
-    };
+    let kind = if parsed.aggregate.is_some() { "SINGLE_VALUE" } else { "TIME_SERIES_VALUES" };
     let results: Vec<Value> = lines
         .into_iter()
         .map(|(labels, values)| json!({ "metric": { "labels": labels }, "values": line(&parsed, &values) }))
@@ -95,9 +81,7 @@ fn illegal_entity(arguments: &Value, asked: Asked<'_>) -> Result<Value, String> 
         .iter()
         .map(|bucket| json!({ "id": (bucket.begin * 1000).to_string(), "value": null }))
         .collect();
-    Ok(
-        json!({ "type": "TIME_SERIES_VALUES", "results": [{ "metric": null, "values": values }], "error": null }),
-    )
+    Ok(json!({ "type": "TIME_SERIES_VALUES", "results": [{ "metric": null, "values": values }], "error": null }))
 }
 
 fn percentile_label(index: usize, asked: Asked<'_>) -> Value {
@@ -110,11 +94,12 @@ fn percentile_label(index: usize, asked: Asked<'_>) -> Value {
 
 /// The values of one line of the answer: strings, or null where there is no data.
 fn line(parsed: &Parsed<'_>, values: &[(Bucket, Option<f64>)]) -> Vec<Value> {
-    let show = |value: Option<f64>| {
-        value.map_or(Value::Null, |value| json!(decimal(value / parsed.divisor)))
-    };
+    let show = |value: Option<f64>| value.map_or(Value::Null, |value| json!(decimal(value / parsed.divisor)));
     match parsed.aggregate {
-        None => values.iter().map(|(bucket, value)| json!({ "id": (bucket.begin * 1000).to_string(), "value": show(*value) })).collect(),
+        None => values
+            .iter()
+            .map(|(bucket, value)| json!({ "id": (bucket.begin * 1000).to_string(), "value": show(*value) }))
+            .collect(),
         Some(aggregate) => {
             let present: Vec<f64> = values.iter().filter_map(|(_, value)| *value).collect();
             vec![json!({ "id": null, "value": show(aggregate.of(&present)) })]
@@ -147,34 +132,17 @@ impl Aggregate {
 /// `metric`, `aggregate(metric)`, and either of them divided by a number.
 fn parse(expression: &str) -> Option<Parsed<'_>> {
     let (subject, divisor) = match expression.split_once('/') {
-        Some((subject, number)) => (
-            subject.trim(),
-            number
-                .trim()
-                .parse::<f64>()
-                .ok()
-                .filter(|number| *number != 0.0)?,
-        ),
+        Some((subject, number)) => (subject.trim(), number.trim().parse::<f64>().ok().filter(|number| *number != 0.0)?),
         None => (expression.trim(), 1.0),
     };
     let (aggregate, metric) = match subject.split_once('(') {
         None => (None, subject),
-        Some((function, rest)) => (
-            Some(aggregate(function.trim())?),
-            rest.strip_suffix(')')?.trim(),
-        ),
+        Some((function, rest)) => (Some(aggregate(function.trim())?), rest.strip_suffix(')')?.trim()),
     };
     // Labels in braces select nothing of these metrics; the server ignores those that it does not know.
     let metric = metric.split('{').next().unwrap_or(metric).trim();
-    let is_name = !metric.is_empty()
-        && metric
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    is_name.then_some(Parsed {
-        aggregate,
-        metric,
-        divisor,
-    })
+    let is_name = !metric.is_empty() && metric.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_name.then_some(Parsed { aggregate, metric, divisor })
 }
 
 fn aggregate(name: &str) -> Option<Aggregate> {

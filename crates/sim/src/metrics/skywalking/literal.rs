@@ -26,10 +26,7 @@ pub(super) fn undeclared<'a>(
 }
 
 /// A literal as JSON; enum values become strings, as they are in variables.
-pub(super) fn resolve(
-    literal: &Literal<'static, String>,
-    variables: &BTreeMap<String, Value>,
-) -> Value {
+pub(super) fn resolve(literal: &Literal<'static, String>, variables: &BTreeMap<String, Value>) -> Value {
     match literal {
         Literal::Variable(name) => variables.get(name).cloned().unwrap_or(Value::Null),
         Literal::Int(number) => json!(number.as_i64()),
@@ -38,12 +35,9 @@ pub(super) fn resolve(
         Literal::Boolean(truth) => json!(truth),
         Literal::Null => Value::Null,
         Literal::List(items) => items.iter().map(|item| resolve(item, variables)).collect(),
-        Literal::Object(fields) => Value::Object(
-            fields
-                .iter()
-                .map(|(name, item)| (name.clone(), resolve(item, variables)))
-                .collect(),
-        ),
+        Literal::Object(fields) => {
+            Value::Object(fields.iter().map(|(name, item)| (name.clone(), resolve(item, variables))).collect())
+        }
     }
 }
 
@@ -57,21 +51,13 @@ pub(super) fn misfit(value: &Value, type_name: &str, version: Version) -> Option
     let Some(object) = value.as_object() else {
         return Some(format!("must be an object of type '{type_name}'"));
     };
-    if let Some(unknown) = object
-        .keys()
-        .find(|key| !fields.iter().any(|field| field.name == *key))
-    {
-        return Some(format!(
-            "contains a field not in '{type_name}': '{unknown}'"
-        ));
+    if let Some(unknown) = object.keys().find(|key| !fields.iter().any(|field| field.name == *key)) {
+        return Some(format!("contains a field not in '{type_name}': '{unknown}'"));
     }
-    fields
-        .iter()
-        .find_map(|field| match object.get(field.name) {
-            None | Some(Value::Null) => field
-                .needed
-                .by(version)
-                .then(|| format!("is missing required fields '[{}]'", field.name)),
-            Some(inner) => misfit(inner, field.takes, version),
-        })
+    fields.iter().find_map(|field| match object.get(field.name) {
+        None | Some(Value::Null) => {
+            field.needed.by(version).then(|| format!("is missing required fields '[{}]'", field.name))
+        }
+        Some(inner) => misfit(inner, field.takes, version),
+    })
 }

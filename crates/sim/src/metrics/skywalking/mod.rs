@@ -32,11 +32,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            version: "10.1.0".to_owned(),
-            time_zone: Utc.fix(),
-            flush_lag: TimeDelta::seconds(25),
-        }
+        Self { version: "10.1.0".to_owned(), time_zone: Utc.fix(), flush_lag: TimeDelta::seconds(25) }
     }
 }
 
@@ -61,10 +57,7 @@ pub(crate) struct Version(pub(crate) u32, pub(crate) u32);
 
 impl Config {
     fn number(&self) -> Version {
-        let mut parts = self
-            .version
-            .split(['.', '-'])
-            .map(|part| part.parse().unwrap_or(0));
+        let mut parts = self.version.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
         Version(parts.next().unwrap_or(0), parts.next().unwrap_or(0))
     }
 }
@@ -82,38 +75,19 @@ impl SkyWalking {
         if request.method() != Method::POST {
             return plain(StatusCode::METHOD_NOT_ALLOWED, "405 Method Not Allowed");
         }
-        let content_type = request
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok());
+        let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         if !content_type.unwrap_or_default().contains("json") {
-            return plain(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "415 Unsupported Media Type",
-            );
+            return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "415 Unsupported Media Type");
         }
         let Ok(body) = serde_json::from_slice::<Value>(request.body()) else {
-            return plain(
-                StatusCode::BAD_REQUEST,
-                "400 Bad Request: the body is not JSON",
-            );
+            return plain(StatusCode::BAD_REQUEST, "400 Bad Request: the body is not JSON");
         };
-        let asked = Asked {
-            store: &self.store,
-            config: &self.config,
-            now,
-        };
+        let asked = Asked { store: &self.store, config: &self.config, now };
         match document::execute(&body, asked) {
             Ok(data) => self.json(StatusCode::OK, &json!({ "data": data })),
-            Err(Refusal::Invalid(errors)) => {
-                self.json(StatusCode::BAD_REQUEST, &json!({ "errors": errors }))
-            }
-            Err(Refusal::Failed(errors)) => {
-                self.json(StatusCode::OK, &json!({ "data": null, "errors": errors }))
-            }
-            Err(Refusal::Crashed) => {
-                plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
-            }
+            Err(Refusal::Invalid(errors)) => self.json(StatusCode::BAD_REQUEST, &json!({ "errors": errors })),
+            Err(Refusal::Failed(errors)) => self.json(StatusCode::OK, &json!({ "data": null, "errors": errors })),
+            Err(Refusal::Crashed) => plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
         }
     }
 
@@ -134,9 +108,6 @@ fn plain(status: StatusCode, body: &str) -> Response<Bytes> {
 fn reply(status: StatusCode, content_type: &'static str, body: String) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        header::HeaderValue::from_static(content_type),
-    );
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
     response
 }

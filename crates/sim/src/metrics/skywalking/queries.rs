@@ -16,9 +16,7 @@ pub(super) fn fetch(name: &str, arguments: &Value, asked: Asked<'_>) -> Result<V
         "version" => Ok(json!(format!("{}-0000000", asked.config.version))),
         "getTimeInfo" => Ok(time_info(asked)),
         "checkHealth" => Ok(json!({ "score": 0, "details": "" })),
-        "typeOfMetrics" => Ok(json!(
-            Metric::by_name(text(arguments, "name")).map_or("UNKNOWN", Metric::kind)
-        )),
+        "typeOfMetrics" => Ok(json!(Metric::by_name(text(arguments, "name")).map_or("UNKNOWN", Metric::kind))),
         "listMetrics" => list_metrics(arguments),
         "findService" => Ok(find_service(text(arguments, "serviceName"), asked)),
         "readMetricsValue" => read_value(arguments, asked).map(|value| json!(value.unwrap_or(0))),
@@ -32,10 +30,7 @@ pub(super) fn fetch(name: &str, arguments: &Value, asked: Asked<'_>) -> Result<V
 }
 
 pub(super) fn text<'a>(arguments: &'a Value, key: &str) -> &'a str {
-    arguments
-        .get(key)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    arguments.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn time_info(asked: Asked<'_>) -> Value {
@@ -46,14 +41,9 @@ fn time_info(asked: Asked<'_>) -> Value {
 }
 
 fn list_metrics(arguments: &Value) -> Result<Value, String> {
-    let pattern = regex::Regex::new(&format!(
-        "^(?:{})$",
-        arguments
-            .get("regex")
-            .and_then(Value::as_str)
-            .unwrap_or(".*")
-    ))
-    .map_err(|error| format!("java.util.regex.PatternSyntaxException: {error}"))?;
+    let pattern =
+        regex::Regex::new(&format!("^(?:{})$", arguments.get("regex").and_then(Value::as_str).unwrap_or(".*")))
+            .map_err(|error| format!("java.util.regex.PatternSyntaxException: {error}"))?;
     Ok(Metric::ALL
         .into_iter()
         .filter(|(name, _)| pattern.is_match(name))
@@ -104,17 +94,11 @@ impl<'a> Subject<'a> {
 pub(super) fn service_in(entity: &Value) -> Option<&str> {
     let is_service = matches!(text(entity, "scope"), "" | "Service");
     let is_normal = entity.get("normal") == Some(&Value::Bool(true));
-    (is_service && is_normal)
-        .then_some(text(entity, "serviceName"))
-        .filter(|name| !name.is_empty())
+    (is_service && is_normal).then_some(text(entity, "serviceName")).filter(|name| !name.is_empty())
 }
 
 /// The buckets of the duration, each with what the service did in it.
-pub(super) fn cells(
-    service: &str,
-    duration: &Value,
-    asked: Asked<'_>,
-) -> Result<Vec<(Bucket, Option<Cell>)>, String> {
+pub(super) fn cells(service: &str, duration: &Value, asked: Asked<'_>) -> Result<Vec<(Bucket, Option<Cell>)>, String> {
     let visible_until = asked.now.with_timezone(&Utc) - asked.config.flush_lag;
     let store = asked.store.lock();
     let none = BTreeMap::new();
@@ -131,20 +115,14 @@ fn series(arguments: &Value, asked: Asked<'_>) -> Result<(String, Line), String>
     let suffix = subject.suffix();
     let values = match subject {
         Subject::Service(Metric::Percentile, _) => {
-            return Err(
-                "java.lang.ClassCastException: PercentileMetrics cannot be cast to a single value"
-                    .to_owned(),
-            );
+            return Err("java.lang.ClassCastException: PercentileMetrics cannot be cast to a single value".to_owned());
         }
         Subject::Service(metric, service) => cells(service, &arguments["duration"], asked)?
             .into_iter()
             .map(|(bucket, cell)| (bucket, cell.map(|cell| metric.value(&cell, bucket.step))))
             .collect(),
         Subject::UnknownMetric | Subject::IllegalEntity => {
-            buckets(&arguments["duration"], asked.config.time_zone)?
-                .into_iter()
-                .map(|bucket| (bucket, None))
-                .collect()
+            buckets(&arguments["duration"], asked.config.time_zone)?.into_iter().map(|bucket| (bucket, None)).collect()
         }
     };
     Ok((suffix, values))
@@ -152,22 +130,14 @@ fn series(arguments: &Value, asked: Asked<'_>) -> Result<(String, Line), String>
 
 /// The average over the buckets that are not empty, each counting the same however many calls it had.
 fn read_value(arguments: &Value, asked: Asked<'_>) -> Result<Option<u64>, String> {
-    let present: Vec<u64> = series(arguments, asked)?
-        .1
-        .into_iter()
-        .filter_map(|(_, value)| value)
-        .collect();
+    let present: Vec<u64> = series(arguments, asked)?.1.into_iter().filter_map(|(_, value)| value).collect();
     let count = present.len() as u64;
     if count == 0 {
         return Ok(None);
     }
     let sum: u64 = present.iter().sum();
     // Version 9 rounds, version 10 drops the rest.
-    Ok(Some(if asked.config.number() < Version(10, 0) {
-        (sum + count / 2) / count
-    } else {
-        sum / count
-    }))
+    Ok(Some(if asked.config.number() < Version(10, 0) { (sum + count / 2) / count } else { sum / count }))
 }
 
 fn read_values(arguments: &Value, asked: Asked<'_>) -> Result<Value, String> {
@@ -190,12 +160,7 @@ fn read_labeled(arguments: &Value, asked: Asked<'_>) -> Result<Value, String> {
     let Subject::Service(Metric::Percentile, service) = Subject::of(&arguments["condition"]) else {
         return Ok(json!([]));
     };
-    let wanted: Vec<&str> = arguments["labels"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
+    let wanted: Vec<&str> = arguments["labels"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let new = asked.config.number() >= Version(10, 0);
     // Version 10.1 answers with nothing to every list of labels that is not empty.
     if new && !wanted.is_empty() {
@@ -204,15 +169,9 @@ fn read_labeled(arguments: &Value, asked: Asked<'_>) -> Result<Value, String> {
     let cells = cells(service, &arguments["duration"], asked)?;
     let suffix = service_id(service);
     let labelled = RANKS.iter().enumerate().map(|(index, rank)| {
-        let label = if new {
-            format!("{{p={rank}}}")
-        } else {
-            index.to_string()
-        };
-        let values: Vec<(Bucket, Option<u64>)> = cells
-            .iter()
-            .map(|(bucket, cell)| (*bucket, cell.as_ref().map(|cell| percentile(cell, *rank))))
-            .collect();
+        let label = if new { format!("{{p={rank}}}") } else { index.to_string() };
+        let values: Vec<(Bucket, Option<u64>)> =
+            cells.iter().map(|(bucket, cell)| (*bucket, cell.as_ref().map(|cell| percentile(cell, *rank)))).collect();
         (label, values)
     });
     Ok(labelled
@@ -226,16 +185,11 @@ fn service_id(name: &str) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut id = String::new();
     for chunk in name.as_bytes().chunks(3) {
-        let bits = chunk.iter().enumerate().fold(0_u32, |bits, (index, byte)| {
-            bits | u32::from(*byte) << (16 - 8 * index)
-        });
+        let bits =
+            chunk.iter().enumerate().fold(0_u32, |bits, (index, byte)| bits | u32::from(*byte) << (16 - 8 * index));
         for digit in 0..4 {
             let letter = ALPHABET[(bits >> (18 - 6 * digit) & 63) as usize];
-            id.push(if digit <= chunk.len() {
-                char::from(letter)
-            } else {
-                '='
-            });
+            id.push(if digit <= chunk.len() { char::from(letter) } else { '=' });
         }
     }
     id + ".1"

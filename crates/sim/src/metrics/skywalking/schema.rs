@@ -44,19 +44,11 @@ const MQE: Version = Version(9, 5);
 const EVER: Version = Version(0, 0);
 
 const fn field(name: &'static str, returns: &'static str) -> Field {
-    Field {
-        name,
-        returns,
-        since: EVER,
-        arguments: &[],
-    }
+    Field { name, returns, since: EVER, arguments: &[] }
 }
 
 const fn since(version: Version, field: Field) -> Field {
-    Field {
-        since: version,
-        ..field
-    }
+    Field { since: version, ..field }
 }
 
 const fn with(arguments: &'static [Argument], field: Field) -> Field {
@@ -64,30 +56,16 @@ const fn with(arguments: &'static [Argument], field: Field) -> Field {
 }
 
 const fn required(name: &'static str, takes: &'static str) -> Argument {
-    Argument {
-        name,
-        takes,
-        needed: Needed::Always,
-    }
+    Argument { name, takes, needed: Needed::Always }
 }
 
 const fn optional(name: &'static str, takes: &'static str) -> Argument {
-    Argument {
-        name,
-        takes,
-        needed: Needed::Never,
-    }
+    Argument { name, takes, needed: Needed::Never }
 }
 
-const READ: &[Argument] = &[
-    required("condition", "MetricsCondition"),
-    required("duration", "Duration"),
-];
-const READ_LABELED: &[Argument] = &[
-    required("condition", "MetricsCondition"),
-    required("labels", "[String]"),
-    required("duration", "Duration"),
-];
+const READ: &[Argument] = &[required("condition", "MetricsCondition"), required("duration", "Duration")];
+const READ_LABELED: &[Argument] =
+    &[required("condition", "MetricsCondition"), required("labels", "[String]"), required("duration", "Duration")];
 const EXPRESSION: &[Argument] = &[
     required("expression", "String"),
     required("entity", "Entity"),
@@ -100,55 +78,24 @@ const QUERY: &[Field] = &[
     field("version", "String"),
     field("getTimeInfo", "TimeInfo"),
     field("checkHealth", "HealthStatus"),
-    with(
-        &[required("name", "String")],
-        field("typeOfMetrics", "MetricsType"),
-    ),
-    with(
-        &[optional("regex", "String")],
-        field("listMetrics", "MetricDefinition"),
-    ),
-    with(
-        &[required("serviceName", "String")],
-        field("findService", "Service"),
-    ),
+    with(&[required("name", "String")], field("typeOfMetrics", "MetricsType")),
+    with(&[optional("regex", "String")], field("listMetrics", "MetricDefinition")),
+    with(&[required("serviceName", "String")], field("findService", "Service")),
     with(READ, field("readMetricsValue", "Long")),
-    since(
-        MQE,
-        with(READ, field("readNullableMetricsValue", "NullableValue")),
-    ),
+    since(MQE, with(READ, field("readNullableMetricsValue", "NullableValue"))),
     with(READ, field("readMetricsValues", "MetricsValues")),
-    with(
-        READ_LABELED,
-        field("readLabeledMetricsValues", "MetricsValues"),
-    ),
-    since(
-        MQE,
-        with(EXPRESSION, field("execExpression", "ExpressionResult")),
-    ),
+    with(READ_LABELED, field("readLabeledMetricsValues", "MetricsValues")),
+    since(MQE, with(EXPRESSION, field("execExpression", "ExpressionResult"))),
 ];
 
 /// The fields of a type, or `None` if it has none (a scalar or an enum).
 pub(super) fn fields(type_name: &str) -> Option<&'static [Field]> {
     Some(match type_name {
         "Query" => QUERY,
-        "TimeInfo" => {
-            const {
-                &[
-                    field("timezone", "String"),
-                    field("currentTimestamp", "Long"),
-                ]
-            }
-        }
+        "TimeInfo" => const { &[field("timezone", "String"), field("currentTimestamp", "Long")] },
         "HealthStatus" => const { &[field("score", "Int"), field("details", "String")] },
         "MetricDefinition" => {
-            const {
-                &[
-                    field("name", "String"),
-                    field("type", "MetricsType"),
-                    field("catalog", "String"),
-                ]
-            }
+            const { &[field("name", "String"), field("type", "MetricsType"), field("catalog", "String")] }
         }
         "Service" => {
             const {
@@ -164,46 +111,22 @@ pub(super) fn fields(type_name: &str) -> Option<&'static [Field]> {
         }
         "MetricsValues" => const { &[field("label", "String"), field("values", "IntValues")] },
         "IntValues" => const { &[field("values", "KVInt")] },
-        "KVInt" => {
-            const {
-                &[
-                    field("id", "ID"),
-                    field("value", "Long"),
-                    since(MQE, field("isEmptyValue", "Boolean")),
-                ]
-            }
-        }
+        "KVInt" => const { &[field("id", "ID"), field("value", "Long"), since(MQE, field("isEmptyValue", "Boolean"))] },
         "NullableValue" => const { &[field("value", "Long"), field("isEmptyValue", "Boolean")] },
         "ExpressionResult" => {
-            const {
-                &[
-                    field("type", "ExpressionResultType"),
-                    field("results", "MQEValues"),
-                    field("error", "String"),
-                ]
-            }
+            const { &[field("type", "ExpressionResultType"), field("results", "MQEValues"), field("error", "String")] }
         }
         "MQEValues" => const { &[field("metric", "MQEMetric"), field("values", "MQEValue")] },
         "MQEMetric" => const { &[field("labels", "KeyValue")] },
         "KeyValue" => const { &[field("key", "String"), field("value", "String")] },
-        "MQEValue" => {
-            const {
-                &[
-                    field("id", "ID"),
-                    field("value", "String"),
-                    field("traceID", "String"),
-                ]
-            }
-        }
+        "MQEValue" => const { &[field("id", "ID"), field("value", "String"), field("traceID", "String")] },
         _leaf => return None,
     })
 }
 
 /// The field of a type, if this version has it.
 pub(super) fn find(type_name: &str, name: &str, version: Version) -> Option<&'static Field> {
-    fields(type_name)?
-        .iter()
-        .find(|field| field.name == name && field.since <= version)
+    fields(type_name)?.iter().find(|field| field.name == name && field.since <= version)
 }
 
 /// The fields of an input object, or `None` if the type is none.
@@ -223,11 +146,7 @@ pub(super) fn inputs(type_name: &str) -> Option<&'static [Argument]> {
         "Entity" => {
             const {
                 &[
-                    Argument {
-                        name: "scope",
-                        takes: "Scope",
-                        needed: Needed::Before(Version(9, 4)),
-                    },
+                    Argument { name: "scope", takes: "Scope", needed: Needed::Before(Version(9, 4)) },
                     optional("serviceName", "String"),
                     optional("normal", "Boolean"),
                     optional("serviceInstanceName", "String"),

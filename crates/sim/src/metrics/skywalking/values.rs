@@ -27,10 +27,7 @@ impl Metric {
     ];
 
     pub(super) fn by_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, metric)| metric)
+        Self::ALL.into_iter().find(|(known, _)| *known == name).map(|(_, metric)| metric)
     }
 
     /// The server's name for the kind of the metric's values.
