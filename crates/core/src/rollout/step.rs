@@ -116,7 +116,9 @@ impl fmt::Display for Step {
             Step::Pause(None) => f.write_str("pause"),
             Step::Pause(Some(duration)) => write!(f, "pause: {}", format_duration(*duration)),
             Step::SetCanaryScale(CanaryScale::Weight(weight)) => write!(f, "setCanaryScale{{weight: {weight}}}"),
-            Step::SetCanaryScale(CanaryScale::Replicas(replicas)) => write!(f, "setCanaryScale{{replicas: {replicas}}}"),
+            Step::SetCanaryScale(CanaryScale::Replicas(replicas)) => {
+                write!(f, "setCanaryScale{{replicas: {replicas}}}")
+            }
             Step::SetCanaryScale(CanaryScale::MatchTrafficWeight) => {
                 f.write_str("setCanaryScale{matchTrafficWeight: true}")
             }

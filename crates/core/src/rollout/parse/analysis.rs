@@ -23,10 +23,11 @@ pub(super) fn check(observed: &Observed, canary: &Canary, report: &mut Report) {
         check_one(observed, &background.analysis, field, &mut rollout, report);
     }
     let wire = observed.rollout.spec.strategy.canary.as_ref().map_or(&[][..], |canary| canary.steps.as_slice());
-    for (index, analysis) in wire.iter().enumerate().filter_map(|(index, step)| Some((index, step.analysis.as_ref()?))) {
+    for (index, analysis) in wire.iter().enumerate().filter_map(|(index, step)| Some((index, step.analysis.as_ref()?)))
+    {
         let field = format!("spec.strategy.canary.steps[{index}].analysis");
         if let Some(run) = check_one(observed, analysis, &field, &mut rollout, report) {
-            check_ends(&run, &field, report);
+            check_ends(analysis, &run, &field, report);
         }
     }
 }
@@ -95,11 +96,16 @@ fn template(flat: &Flat) -> AnalysisTemplateSpec {
 }
 
 /// A step waits for its run, which therefore has to end by itself.
-fn check_ends(run: &AnalysisRunSpec, field: &str, report: &mut Report) {
+fn check_ends(analysis: &RolloutAnalysis, run: &AnalysisRunSpec, field: &str, report: &mut Report) {
+    let names: Vec<&str> = analysis.templates.iter().map(|template| template.template_name.as_str()).collect();
+    let names = names.join(", ");
     for metric in plan(run).ok().into_iter().flat_map(|plan| plan.metrics) {
         if metric.effective_count().is_none() && metric.consecutive_success_limit.is_none() {
-            let detail = format!("metric {} runs indefinitely. Invalid value for count: give it a count", metric.name);
-            report.invalid(format!("{field}.templates"), metric.name, format!("AnalysisTemplate has {detail}"));
+            let detail = format!(
+                "AnalysisTemplate {names} has metric {} which runs indefinitely. Invalid value for count: a step needs one",
+                metric.name
+            );
+            report.invalid(format!("{field}.templates"), names.as_str(), detail);
         }
     }
 }

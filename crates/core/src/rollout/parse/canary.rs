@@ -59,10 +59,15 @@ fn services(wire: &CanaryStrategy, report: &mut Report) -> (Option<String>, Opti
     }
     let istio = wire.traffic_routing.as_ref().and_then(|routing| routing.istio.as_ref());
     if istio.is_some_and(|istio| istio.destination_rule.is_none()) && (canary.is_none() || stable.is_none()) {
-        let (field, other) = if canary.is_none() { ("canaryService", stable.is_none()) } else { ("stableService", false) };
+        let (field, other) =
+            if canary.is_none() { ("canaryService", stable.is_none()) } else { ("stableService", false) };
         let also = if other { ", and so is stableService" } else { "" };
         let detail = "Canary service and Stable service must to be set to use Traffic Routing";
-        report.invalid(format!("{FIELD}.{field}"), "", format!("{detail}; {field} is missing{also}, unless a destinationRule is given"));
+        report.invalid(
+            format!("{FIELD}.{field}"),
+            "",
+            format!("{detail}; {field} is missing{also}, unless a destinationRule is given"),
+        );
     }
     (canary, stable)
 }

@@ -66,7 +66,11 @@ fn check_service(
         }
     }
     if raw.object.pointer("/spec/selector").and_then(Value::as_object).is_none_or(serde_json::Map::is_empty) {
-        report.invalid(field, service, format!("Service {service:?} has no selector; give it one that selects the pods"));
+        report.invalid(
+            field,
+            service,
+            format!("Service {service:?} has no selector; give it one that selects the pods"),
+        );
     }
 }
 

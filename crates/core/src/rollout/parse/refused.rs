@@ -38,7 +38,10 @@ pub const REFUSED: [Refused; 24] = [
     refused("spec.strategy.canary.minPodsPerReplicaSet", "remove it; set the number of pods with setCanaryScale"),
     refused("spec.strategy.canary.replicaProgressThreshold", "remove it; all pods must be available to go on"),
     refused("spec.strategy.canary.steps[].experiment", "use an analysis step"),
-    refused("spec.strategy.canary.steps[].setHeaderRoute", "remove the step; write the header route into the VirtualService"),
+    refused(
+        "spec.strategy.canary.steps[].setHeaderRoute",
+        "remove the step; write the header route into the VirtualService",
+    ),
     refused("spec.strategy.canary.steps[].setMirrorRoute", "remove the step; write the mirror into the VirtualService"),
     refused("spec.strategy.canary.steps[].plugin", "use an analysis step"),
     refused("spec.strategy.canary.trafficRouting.managedRoutes", "remove it together with the header and mirror steps"),
@@ -92,7 +95,7 @@ fn find<'a>(object: &'a Value, path: &str) -> Vec<(String, &'a Value)> {
     found
 }
 
-fn elements<'a>((field, list): (String, &'a Value)) -> impl Iterator<Item = (String, &'a Value)> {
+fn elements((field, list): (String, &Value)) -> impl Iterator<Item = (String, &Value)> {
     let items = list.as_array().map_or(&[][..], Vec::as_slice);
     items.iter().enumerate().map(move |(index, item)| (format!("{field}[{index}]"), item))
 }
@@ -139,7 +142,8 @@ mod tests {
 
     #[test]
     fn a_value_that_means_nothing_is_accepted() {
-        let wire = json!({"workloadRef": {"scaleDown": "never"}, "strategy": {"canary": {"dynamicStableScale": false}}});
+        let wire =
+            json!({"workloadRef": {"scaleDown": "never"}, "strategy": {"canary": {"dynamicStableScale": false}}});
         let spec: RolloutSpec = serde_json::from_value(wire).expect("a spec");
         let mut report = Report::default();
         check(&spec, &mut report);

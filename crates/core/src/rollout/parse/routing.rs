@@ -63,7 +63,11 @@ fn virtual_services(
         let field = name_field(Some(istio), index);
         match virtual_service(&wire.name, namespace) {
             Ok(key) if all.iter().any(|other| other.key == key) => {
-                report.invalid(field, wire.name.as_str(), "the VirtualService is listed twice; list all of its routes once");
+                report.invalid(
+                    field,
+                    wire.name.as_str(),
+                    "the VirtualService is listed twice; list all of its routes once",
+                );
                 is_whole = false;
             }
             Ok(key) => all.push(VirtualServiceRef {

@@ -63,9 +63,7 @@ mod tests {
 
     #[test]
     fn selectors_match_labels() {
-        let one = |key: &str, operator: &str, values: &[&str]| {
-            json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]})
-        };
+        let one = |key: &str, operator: &str, values: &[&str]| json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]});
         check("all labels agree", &json!({"matchLabels": {"app": "reviews"}}), Some(true));
         check("one differs", &json!({"matchLabels": {"app": "reviews", "tier": "db"}}), Some(false));
         check("a value among others", &one("tier", "In", &["db", "web"]), Some(true));

@@ -15,7 +15,9 @@ pub(super) fn read(wire: &[CanaryStep], has_routing: bool, report: &mut Report) 
     let steps = wire
         .iter()
         .enumerate()
-        .filter_map(|(index, step)| read_one(step, &format!("spec.strategy.canary.steps[{index}]"), has_routing, report))
+        .filter_map(|(index, step)| {
+            read_one(step, &format!("spec.strategy.canary.steps[{index}]"), has_routing, report)
+        })
         .collect();
     Steps::new(steps, wire)
 }

@@ -93,7 +93,9 @@ impl World {
     fn basic() -> Self {
         let world = World::new();
         let template = world.workload["template"].clone();
-        world.with(&json!({"template": template, "workloadRef": null})).with_canary(&json!({"trafficRouting": null, "analysis": null}))
+        world
+            .with(&json!({"template": template, "workloadRef": null}))
+            .with_canary(&json!({"trafficRouting": null, "analysis": null}))
     }
 
     /// Split by Services instead of subsets.
@@ -112,14 +114,15 @@ impl World {
     }
 
     fn observe(&self) -> Observed {
-        let raw = |object: &Value| match object {
-            Value::Null => Found::Missing,
-            Value::String(why) => Found::Malformed(why.clone()),
-            object => Found::Present(Raw {
+        let raw = |object: &Value| {
+            if object.is_null() {
+                return Found::Missing;
+            }
+            Found::Present(Raw {
                 object: Arc::new(object.clone()),
                 version: "1".to_owned(),
                 seen_at: DateTime::<Utc>::UNIX_EPOCH,
-            }),
+            })
         };
         let key = VirtualServiceKey { namespace: "bookinfo".to_owned(), name: "reviews".to_owned() };
         let rollout: Rollout = serde_json::from_value(self.rollout.clone()).expect("a Rollout");
@@ -130,13 +133,14 @@ impl World {
         });
         Observed {
             now: DateTime::<Utc>::UNIX_EPOCH,
-            workload: Some(match &self.workload {
-                Value::Null => Found::Missing,
-                workload => Found::Present(Workload {
-                    template: workload["template"].clone(),
-                    selector: workload["selector"].clone(),
+            workload: Some(if self.workload.is_null() {
+                Found::Missing
+            } else {
+                Found::Present(Workload {
+                    template: self.workload["template"].clone(),
+                    selector: self.workload["selector"].clone(),
                     generation: 1,
-                }),
+                })
             }),
             replica_sets: Vec::new(),
             pods: Vec::new(),
@@ -157,8 +161,7 @@ impl World {
 
 #[track_caller]
 fn check(case: &str, world: &World, errors: &[&str]) {
-    let got: Vec<String> =
-        parse(&world.observe()).err().unwrap_or_default().iter().map(ToString::to_string).collect();
+    let got: Vec<String> = parse(&world.observe()).err().unwrap_or_default().iter().map(ToString::to_string).collect();
     assert_eq!(got, errors, "{case}");
 }
 
@@ -192,7 +195,7 @@ fn defaults_depend_on_the_traffic_routing() {
     assert_eq!(spec.canary.routing, None);
     let spec = World::new().with_canary(&json!({"abortScaleDownDelaySeconds": 0})).spec();
     assert_eq!(spec.canary.abort_scale_down_delay, None, "zero keeps the canary");
-    let spec = World::new().with(&json!({"selector": null})).spec();
+    let spec = World::new().with(&json!({"selector": null})).with_canary(&json!({"canaryMetadata": null})).spec();
     assert_eq!(spec.match_labels["version"], "stable", "the workload's selector is taken where there is no other");
     assert!(World::by_services().spec().canary.routing.expect("routing").destination_rule.is_none());
 }
@@ -205,14 +208,17 @@ fn steps_are_read() {
     ]);
     let spec = World::new().with_steps(&steps).spec();
     let steps: Vec<Step> = spec.canary.steps.iter().cloned().collect();
-    assert_eq!(steps, [
-        Step::Pause(None),
-        Step::Pause(Some(TimeDelta::seconds(30))),
-        Step::Pause(Some(TimeDelta::seconds(90))),
-        Step::SetCanaryScale(CanaryScale::Weight(25)),
-        Step::SetCanaryScale(CanaryScale::Replicas(2)),
-        Step::SetCanaryScale(CanaryScale::MatchTrafficWeight),
-    ]);
+    assert_eq!(
+        steps,
+        [
+            Step::Pause(None),
+            Step::Pause(Some(TimeDelta::seconds(30))),
+            Step::Pause(Some(TimeDelta::seconds(90))),
+            Step::SetCanaryScale(CanaryScale::Weight(25)),
+            Step::SetCanaryScale(CanaryScale::Replicas(2)),
+            Step::SetCanaryScale(CanaryScale::MatchTrafficWeight),
+        ]
+    );
 }
 
 #[test]
@@ -226,75 +232,123 @@ fn numbers_are_checked() {
             "spec.revisionHistoryLimit: Invalid value: -1: must be greater than or equal to 0",
         ],
     );
-    check("a deadline that is met before pods are available", &World::new().with(&json!({"minReadySeconds": 600})), &[
-        "spec.progressDeadlineSeconds: Invalid value: 600: must be greater than minReadySeconds",
-    ]);
-    check("neither surge nor unavailable", &World::new().with_canary(&json!({"maxSurge": 0, "maxUnavailable": "0%"})), &[
-        "spec.strategy.canary.maxSurge: Invalid value: 0: MaxSurge and MaxUnavailable both can not be zero",
-    ]);
+    check(
+        "a deadline that is met before pods are available",
+        &World::new().with(&json!({"minReadySeconds": 600})),
+        &["spec.progressDeadlineSeconds: Invalid value: 600: must be greater than minReadySeconds"],
+    );
+    check(
+        "neither surge nor unavailable",
+        &World::new().with_canary(&json!({"maxSurge": 0, "maxUnavailable": "0%"})),
+        &["spec.strategy.canary.maxSurge: Invalid value: 0: MaxSurge and MaxUnavailable both can not be zero"],
+    );
     check("no surge alone is fine", &World::new().with_canary(&json!({"maxSurge": 0})), &[]);
-    check("shares that are none", &World::new().with_canary(&json!({"maxSurge": "some", "maxUnavailable": "150%"})), &[
-        "spec.strategy.canary.maxSurge: Invalid value: \"some\": must be a number of pods, or a percentage such as \
+    check(
+        "shares that are none",
+        &World::new().with_canary(&json!({"maxSurge": "some", "maxUnavailable": "150%"})),
+        &[
+            "spec.strategy.canary.maxSurge: Invalid value: \"some\": must be a number of pods, or a percentage such as \
          \"25%\"; neither may be negative",
-        "spec.strategy.canary.maxUnavailable: Invalid value: \"150%\": should not be more than 100%",
-    ]);
-    check("a delay without traffic routing", &World::basic().with_canary(&json!({"scaleDownDelaySeconds": 3})), &[
-        "spec.strategy.canary.scaleDownDelaySeconds: Invalid value: 3: Canary scaleDownDelaySeconds can only be used \
+            "spec.strategy.canary.maxUnavailable: Invalid value: \"150%\": should not be more than 100%",
+        ],
+    );
+    check(
+        "a delay without traffic routing",
+        &World::basic().with_canary(&json!({"scaleDownDelaySeconds": 3})),
+        &[
+            "spec.strategy.canary.scaleDownDelaySeconds: Invalid value: 3: Canary scaleDownDelaySeconds can only be used \
          with traffic routing",
-    ]);
+        ],
+    );
 }
 
 #[test]
 fn the_workload_is_checked() {
-    check("neither template nor workloadRef", &World::basic().with(&json!({"template": null, "selector": null})), &[
-        "spec.selector: Required value: Rollout has missing field '.spec.selector'",
-        "spec.template: Required value: Rollout has missing field '.spec.template'",
-    ]);
-    check("an empty selector", &World::new().with(&json!({"selector": {"matchLabels": null}})), &[
-        "spec.selector: Invalid value: {}: empty selector is invalid for deployment",
-    ]);
-    check("both template and workloadRef", &World::new().with(&json!({"template": {"spec": {"containers": [{}]}}})), &[
-        "spec.template: Forbidden: template must be empty for workload reference rollout",
-    ]);
+    check(
+        "neither template nor workloadRef",
+        &World::basic().with(&json!({"template": null, "selector": null})),
+        &[
+            "spec.selector: Required value: Rollout has missing field '.spec.selector'",
+            "spec.template: Required value: Rollout has missing field '.spec.template'",
+        ],
+    );
+    check(
+        "an empty selector",
+        &World::new().with(&json!({"selector": {"matchLabels": null}})),
+        &["spec.selector: Invalid value: {}: empty selector is invalid for deployment"],
+    );
+    check(
+        "both template and workloadRef",
+        &World::new().with(&json!({"template": {"spec": {"containers": [{}]}}})),
+        &["spec.template: Forbidden: template must be empty for workload reference rollout"],
+    );
     check("a blank template beside a workloadRef is fine", &World::new().with(&json!({"template": {"spec": {}}})), &[]);
-    check("a selector that does not match", &World::new().with(&json!({"selector": {"matchLabels": {"app": "x"}}})), &[
-        "spec.template.metadata.labels: Invalid value: {\"app\":\"reviews\",\"version\":\"stable\"}: `selector` does \
+    check(
+        "a selector that does not match",
+        &World::new().with(&json!({"selector": {"matchLabels": {"app": "x"}}})),
+        &[
+            "spec.template.metadata.labels: Invalid value: {\"app\":\"reviews\",\"version\":\"stable\"}: `selector` does \
          not match template `labels`",
-    ]);
+        ],
+    );
     let mut world = World::new();
     world.workload = Value::Null;
-    check("a workload that is not there", &world, &[
-        "spec.workloadRef.name: Invalid value: \"reviews\": deployments.apps \"reviews\" not found",
-    ]);
-    check("a workload of another kind", &World::new().with(&json!({"workloadRef": {"kind": "StatefulSet"}})), &[
-        "spec.workloadRef: Invalid value: \"apps/v1 StatefulSet\": must be a Deployment or ReplicaSet of apps/v1, or a \
+    check(
+        "a workload that is not there",
+        &world,
+        &["spec.workloadRef.name: Invalid value: \"reviews\": deployments.apps \"reviews\" not found"],
+    );
+    check(
+        "a workload of another kind",
+        &World::new().with(&json!({"workloadRef": {"kind": "StatefulSet"}})),
+        &[
+            "spec.workloadRef: Invalid value: \"apps/v1 StatefulSet\": must be a Deployment or ReplicaSet of apps/v1, or a \
          PodTemplate of v1",
-    ]);
-    check("no containers", &World::basic().with(&json!({"template": {"spec": {"containers": []}}})), &[
-        "spec.template.spec.containers: Required value: the pod template needs at least one container",
-    ]);
-    check("labels of a role that take pods away", &World::new().with_canary(&json!({"canaryMetadata": {"labels": {"app": "x"}}})), &[
-        "spec.strategy.canary.canaryMetadata.labels: Forbidden: pods with these labels would not match spec.selector any \
+        ],
+    );
+    check(
+        "no containers",
+        &World::basic().with(&json!({"template": {"spec": {"containers": []}}})),
+        &["spec.template.spec.containers: Required value: the pod template needs at least one container"],
+    );
+    check(
+        "labels of a role that take pods away",
+        &World::new().with_canary(&json!({"canaryMetadata": {"labels": {"app": "x"}}})),
+        &[
+            "spec.strategy.canary.canaryMetadata.labels: Forbidden: pods with these labels would not match spec.selector any \
          more; use other keys",
-    ]);
+        ],
+    );
 }
 
 #[test]
 fn strategies_are_checked() {
-    check("none", &World::new().with(&json!({"strategy": {"canary": null}})), &[
-        "spec.strategy: Required value: Rollout has missing field '.spec.strategy.canary or .spec.strategy.blueGreen'",
-    ]);
-    check("both", &World::new().with(&json!({"strategy": {"blueGreen": {"activeService": "x"}}})), &[
-        "spec.strategy.blueGreen: Forbidden: blueGreen is not supported yet; use strategy.canary; without steps it \
+    check(
+        "none",
+        &World::new().with(&json!({"strategy": {"canary": null}})),
+        &[
+            "spec.strategy: Required value: Rollout has missing field '.spec.strategy.canary or .spec.strategy.blueGreen'",
+        ],
+    );
+    check(
+        "both",
+        &World::new().with(&json!({"strategy": {"blueGreen": {"activeService": "x"}}})),
+        &[
+            "spec.strategy.blueGreen: Forbidden: blueGreen is not supported yet; use strategy.canary; without steps it \
          replaces everything at once",
-        "spec.strategy: Invalid value: \"blueGreen, canary\": Multiple Strategies can not be listed",
-    ]);
-    check("one Service for both sides", &World::basic().with_canary(&json!({"canaryService": "a", "stableService": "a"})), &[
-        "spec.strategy.canary.stableService: Invalid value: \"a\": This rollout uses the same service for the stable and \
+            "spec.strategy: Invalid value: \"blueGreen, canary\": Multiple Strategies can not be listed",
+        ],
+    );
+    check(
+        "one Service for both sides",
+        &World::basic().with_canary(&json!({"canaryService": "a", "stableService": "a"})),
+        &[
+            "spec.strategy.canary.stableService: Invalid value: \"a\": This rollout uses the same service for the stable and \
          canary services, but two different services are required.",
-        "spec.strategy.canary.canaryService: Invalid value: \"a\": services \"a\" not found",
-        "spec.strategy.canary.stableService: Invalid value: \"a\": services \"a\" not found",
-    ]);
+            "spec.strategy.canary.canaryService: Invalid value: \"a\": services \"a\" not found",
+            "spec.strategy.canary.stableService: Invalid value: \"a\": services \"a\" not found",
+        ],
+    );
 }
 
 #[test]
@@ -320,47 +374,77 @@ fn steps_are_checked() {
             "spec.strategy.canary.steps[6].setCanaryScale.replicas: Invalid value: -1: must be greater than or equal to 0",
         ],
     );
-    check("a scale without traffic routing", &World::basic().with_steps(&json!([{"setCanaryScale": {"weight": 5}}])), &[
-        "spec.strategy.canary.steps[0].setCanaryScale: Invalid value: \"\": SetCanaryScale requires TrafficRouting to be \
+    check(
+        "a scale without traffic routing",
+        &World::basic().with_steps(&json!([{"setCanaryScale": {"weight": 5}}])),
+        &[
+            "spec.strategy.canary.steps[0].setCanaryScale: Invalid value: \"\": SetCanaryScale requires TrafficRouting to be \
          set",
-    ]);
-    check("a step that comes later", &World::new().with_steps(&json!([{"setWeight": 5}, {"plugin": {"name": "x"}}])), &[
-        "spec.strategy.canary.steps[1].plugin: Forbidden: plugin is not supported yet; use an analysis step",
-    ]);
+        ],
+    );
+    check(
+        "a step that comes later",
+        &World::new().with_steps(&json!([{"setWeight": 5}, {"plugin": {"name": "x"}}])),
+        &["spec.strategy.canary.steps[1].plugin: Forbidden: plugin is not supported yet; use an analysis step"],
+    );
 }
 
 #[test]
 fn traffic_routing_is_checked() {
     let istio = |patch: &Value| World::new().with_canary(&json!({"trafficRouting": {"istio": patch}}));
-    check("no VirtualService", &istio(&json!({"virtualService": null})), &[
-        "spec.strategy.canary.trafficRouting.istio.virtualService: Required value: either VirtualService or \
-         VirtualServices must be configured",
-    ]);
-    check("both forms", &istio(&json!({"virtualServices": [{"name": "x"}]})), &[
-        "spec.strategy.canary.trafficRouting.istio.virtualServices: Invalid value: \"virtualService, virtualServices\": \
+    check(
+        "no VirtualService",
+        &istio(&json!({"virtualService": null})),
+        &["spec.strategy.canary.trafficRouting.istio.virtualService: Required value: either VirtualService or \
+         VirtualServices must be configured"],
+    );
+    check(
+        "both forms",
+        &istio(&json!({"virtualServices": [{"name": "x"}]})),
+        &[
+            "spec.strategy.canary.trafficRouting.istio.virtualServices: Invalid value: \"virtualService, virtualServices\": \
          either VirtualService or VirtualServices must be configured, not both",
-    ]);
-    check("the same twice", &istio(&json!({"virtualService": null, "virtualServices": [{"name": "reviews"}, {"name": "reviews.bookinfo"}]})), &[
-        "spec.strategy.canary.trafficRouting.istio.virtualServices[1].name: Invalid value: \"reviews.bookinfo\": the \
+        ],
+    );
+    check(
+        "the same twice",
+        &istio(
+            &json!({"virtualService": null, "virtualServices": [{"name": "reviews"}, {"name": "reviews.bookinfo"}]}),
+        ),
+        &[
+            "spec.strategy.canary.trafficRouting.istio.virtualServices[1].name: Invalid value: \"reviews.bookinfo\": the \
          VirtualService is listed twice; list all of its routes once",
-    ]);
-    check("no Services and no DestinationRule", &istio(&json!({"destinationRule": null})), &[
-        "spec.strategy.canary.canaryService: Invalid value: \"\": Canary service and Stable service must to be set to use \
+        ],
+    );
+    check(
+        "no Services and no DestinationRule",
+        &istio(&json!({"destinationRule": null})),
+        &[
+            "spec.strategy.canary.canaryService: Invalid value: \"\": Canary service and Stable service must to be set to use \
          Traffic Routing; canaryService is missing, and so is stableService, unless a destinationRule is given",
-        "spec.strategy.canary.trafficRouting.istio.virtualService.name: Invalid value: \"reviews\": Istio VirtualService \
+            "spec.strategy.canary.trafficRouting.istio.virtualService.name: Invalid value: \"reviews\": Istio VirtualService \
          has invalid HTTP routes. Error: Canary Service '' not found in route",
-        "spec.strategy.canary.trafficRouting.istio.virtualService.name: Invalid value: \"reviews\": Istio VirtualService \
+            "spec.strategy.canary.trafficRouting.istio.virtualService.name: Invalid value: \"reviews\": Istio VirtualService \
          has invalid HTTP routes. Error: Stable Service '' not found in route",
-    ]);
-    check("one subset for both sides", &istio(&json!({"destinationRule": {"canarySubsetName": "stable"}})), &[
-        "spec.strategy.canary.trafficRouting.istio.destinationRule.stableSubsetName: Invalid value: \"stable\": canary and \
+        ],
+    );
+    check(
+        "one subset for both sides",
+        &istio(&json!({"destinationRule": {"canarySubsetName": "stable"}})),
+        &[
+            "spec.strategy.canary.trafficRouting.istio.destinationRule.stableSubsetName: Invalid value: \"stable\": canary and \
          stable need two different subsets",
-    ]);
-    check("another router", &World::new().with_canary(&json!({"trafficRouting": {"istio": null, "nginx": {"stableIngress": "x"}}})), &[
-        "spec.strategy.canary.trafficRouting.nginx: Forbidden: nginx is not supported yet; use trafficRouting.istio",
-        "spec.strategy.canary.trafficRouting.istio: Required value: trafficRouting needs istio; remove trafficRouting to \
+        ],
+    );
+    check(
+        "another router",
+        &World::new().with_canary(&json!({"trafficRouting": {"istio": null, "nginx": {"stableIngress": "x"}}})),
+        &[
+            "spec.strategy.canary.trafficRouting.nginx: Forbidden: nginx is not supported yet; use trafficRouting.istio",
+            "spec.strategy.canary.trafficRouting.istio: Required value: trafficRouting needs istio; remove trafficRouting to \
          split by numbers of pods",
-    ]);
+        ],
+    );
 }
 
 #[test]
@@ -368,78 +452,121 @@ fn istio_objects_are_checked() {
     const NAME: &str = "spec.strategy.canary.trafficRouting.istio.virtualService.name: Invalid value: \"reviews\": ";
     let mut world = World::new();
     world.virtual_service = Value::Null;
-    check("a VirtualService that is not there", &world, &[
-        &format!("{NAME}virtualservices.networking.istio.io \"reviews\" not found"),
-    ]);
+    check(
+        "a VirtualService that is not there",
+        &world,
+        &[&format!("{NAME}virtualservices.networking.istio.io \"reviews\" not found")],
+    );
     let mut world = World::new();
     world.virtual_service["spec"]["http"] = json!([{}, {}]);
-    check("routes that need names", &world, &[&format!(
-        "{NAME}Istio VirtualService has invalid HTTP routes. Error: spec.http[] should be set in VirtualService and it must \
+    check(
+        "routes that need names",
+        &world,
+        &[&format!(
+            "{NAME}Istio VirtualService has invalid HTTP routes. Error: spec.http[] should be set in VirtualService and it must \
          have exactly one route when omitting spec.strategy.canary.trafficRouting.istio.virtualService.routes"
-    )]);
+        )],
+    );
     let mut world = World::new();
     world.virtual_service["spec"]["http"][0]["route"][1]["destination"]["subset"] = json!("v2");
-    check("a subset that no destination has", &world, &[&format!(
-        "{NAME}Istio VirtualService has invalid HTTP routes. Error: Canary DestinationRule subset 'canary' not found in route"
-    )]);
+    check(
+        "a subset that no destination has",
+        &world,
+        &[&format!(
+            "{NAME}Istio VirtualService has invalid HTTP routes. Error: Canary DestinationRule subset 'canary' not found in route"
+        )],
+    );
     let mut world = World::new();
     world.destination_rule = Value::Null;
-    check("a DestinationRule that is not there", &world, &[
-        "spec.strategy.canary.trafficRouting.istio.destinationRule.name: Invalid value: \"reviews\": \
-         destinationrules.networking.istio.io \"reviews\" not found",
-    ]);
+    check(
+        "a DestinationRule that is not there",
+        &world,
+        &["spec.strategy.canary.trafficRouting.istio.destinationRule.name: Invalid value: \"reviews\": \
+         destinationrules.networking.istio.io \"reviews\" not found"],
+    );
     world.destination_rule = json!({"spec": {"host": "reviews", "subsets": [{"name": "stable"}]}});
-    check("a subset that is not there", &world, &[
-        "spec.strategy.canary.trafficRouting.istio.destinationRule.canarySubsetName: Invalid value: \"canary\": there is no \
+    check(
+        "a subset that is not there",
+        &world,
+        &[
+            "spec.strategy.canary.trafficRouting.istio.destinationRule.canarySubsetName: Invalid value: \"canary\": there is no \
          subset named 'canary'; the DestinationRule has [stable]",
-    ]);
+        ],
+    );
 }
 
 #[test]
 fn services_are_checked() {
     let mut world = World::by_services();
     world.services["reviews-canary"] = Value::Null;
-    world.services["reviews-stable"]["metadata"]["annotations"] = json!({serin_api::labels::MANAGED_BY_ROLLOUTS: "other"});
+    world.services["reviews-stable"]["metadata"]["annotations"] =
+        json!({serin_api::labels::MANAGED_BY_ROLLOUTS: "other"});
     world.services["reviews-stable"]["spec"]["selector"]["tier"] = json!("web");
-    check("missing, another's, and of other pods", &world, &[
-        "spec.strategy.canary.canaryService: Invalid value: \"reviews-canary\": services \"reviews-canary\" not found",
-        "spec.strategy.canary.stableService: Invalid value: \"reviews-stable\": Service \"reviews-stable\" is managed by \
+    check(
+        "missing, another's, and of other pods",
+        &world,
+        &[
+            "spec.strategy.canary.canaryService: Invalid value: \"reviews-canary\": services \"reviews-canary\" not found",
+            "spec.strategy.canary.stableService: Invalid value: \"reviews-stable\": Service \"reviews-stable\" is managed by \
          another Rollout",
-        "spec.strategy.canary.stableService: Invalid value: \"reviews-stable\": Service \"reviews-stable\" has unmatch label \
+            "spec.strategy.canary.stableService: Invalid value: \"reviews-stable\": Service \"reviews-stable\" has unmatch label \
          \"tier\" in rollout",
-    ]);
+        ],
+    );
     world = World::by_services();
     world.services["reviews-canary"]["spec"]["selector"] = json!({});
-    check("a Service without a selector", &world, &[
-        "spec.strategy.canary.canaryService: Invalid value: \"reviews-canary\": Service \"reviews-canary\" has no selector; \
+    check(
+        "a Service without a selector",
+        &world,
+        &[
+            "spec.strategy.canary.canaryService: Invalid value: \"reviews-canary\": Service \"reviews-canary\" has no selector; \
          give it one that selects the pods",
-    ]);
+        ],
+    );
 }
 
 #[test]
 fn analyses_are_checked() {
     let analysis = |patch: &Value| World::new().with_canary(&json!({"analysis": patch}));
-    check("a template that is not there", &analysis(&json!({"templates": [{"templateName": "x"}]})), &[
-        "spec.strategy.canary.analysis.templates[0]: AnalysisTemplate `x` does not exist",
-    ]);
-    check("no template", &analysis(&json!({"templates": null})), &[
-        "spec.strategy.canary.analysis.templates: Required value: an analysis needs at least one template",
-    ]);
-    check("an argument without value", &analysis(&json!({"args": null})), &[
-        "spec.strategy.canary.analysis.args: args.service-name was not resolved",
-    ]);
-    check("a hash that is known later", &analysis(&json!({"args": [
-        {"name": "service-name", "valueFrom": {"podTemplateHashValue": "Latest"}},
-    ]})), &[]);
-    check("a status that comes later", &analysis(&json!({"args": [
-        {"name": "service-name", "valueFrom": {"fieldRef": {"fieldPath": "status.stableRS"}}},
-    ]})), &[]);
-    check("a step that does not end", &World::new().with_steps(&json!([{"analysis": {
-        "templates": [{"templateName": "apdex"}], "args": [{"name": "service-name", "value": "x"}],
-    }}])), &[
-        "spec.strategy.canary.steps[0].analysis.templates: Invalid value: \"apdex\": AnalysisTemplate has metric apdex which \
-         runs indefinitely. Invalid value for count: give it a count",
-    ]);
+    check(
+        "a template that is not there",
+        &analysis(&json!({"templates": [{"templateName": "x"}]})),
+        &["spec.strategy.canary.analysis.templates[0]: AnalysisTemplate `x` does not exist"],
+    );
+    check(
+        "no template",
+        &analysis(&json!({"templates": null})),
+        &["spec.strategy.canary.analysis.templates: Required value: an analysis needs at least one template"],
+    );
+    check(
+        "an argument without value",
+        &analysis(&json!({"args": null})),
+        &["spec.strategy.canary.analysis.args: args.service-name was not resolved"],
+    );
+    check(
+        "a hash that is known later",
+        &analysis(&json!({"args": [
+            {"name": "service-name", "valueFrom": {"podTemplateHashValue": "Latest"}},
+        ]})),
+        &[],
+    );
+    check(
+        "a status that comes later",
+        &analysis(&json!({"args": [
+            {"name": "service-name", "valueFrom": {"fieldRef": {"fieldPath": "status.stableRS"}}},
+        ]})),
+        &[],
+    );
+    check(
+        "a step that does not end",
+        &World::new().with_steps(&json!([{"analysis": {
+            "templates": [{"templateName": "apdex"}], "args": [{"name": "service-name", "value": "x"}],
+        }}])),
+        &[
+            "spec.strategy.canary.steps[0].analysis.templates: Invalid value: \"apdex\": AnalysisTemplate apdex has metric apdex \
+         which runs indefinitely. Invalid value for count: a step needs one",
+        ],
+    );
     let mut world = World::new();
     world.templates["apdex"]["metrics"][0]["successCondition"] = json!("result[0] >");
     let errors = parse(&world.observe()).expect_err("a condition that does not compile");

@@ -228,7 +228,9 @@ fn remove_default(value: &mut Value, path: &str, default: &str) {
         }
         (_, None) => {
             if let Some(members) = value.as_object_mut()
-                && members.get(segment).is_some_and(|member| member.to_string() == default)
+                && members
+                    .get(segment)
+                    .is_some_and(|member| default.parse::<Value>().is_ok_and(|default| *member == default))
             {
                 members.remove(segment);
             }

@@ -14,10 +14,12 @@ pub(super) fn billionths(value: &Value) -> Option<i128> {
         Value::String(text) => text.trim().to_owned(),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
     };
-    if let Some((number, power)) = BINARY.iter().find_map(|(suffix, power)| Some((text.strip_suffix(suffix)?, *power))) {
+    if let Some((number, power)) = BINARY.iter().find_map(|(suffix, power)| Some((text.strip_suffix(suffix)?, *power)))
+    {
         return scale(number, 0)?.checked_mul(1_i128.checked_shl(power)?);
     }
-    if let Some((number, power)) = DECIMAL.iter().find_map(|(suffix, power)| Some((text.strip_suffix(suffix)?, *power))) {
+    if let Some((number, power)) = DECIMAL.iter().find_map(|(suffix, power)| Some((text.strip_suffix(suffix)?, *power)))
+    {
         return scale(number, power);
     }
     match text.split_once(['e', 'E']) {
@@ -40,11 +42,8 @@ fn scale(number: &str, power: i32) -> Option<i128> {
     let mantissa: i128 = all.parse().ok()?;
     let power = power.checked_add(9)?.checked_sub(i32::try_from(fraction.len()).ok()?)?;
     let factor = 10_i128.checked_pow(power.unsigned_abs())?;
-    let amount = if power >= 0 {
-        mantissa.checked_mul(factor)?
-    } else {
-        mantissa / factor + i128::from(mantissa % factor != 0)
-    };
+    let amount =
+        if power >= 0 { mantissa.checked_mul(factor)? } else { mantissa / factor + i128::from(mantissa % factor != 0) };
     Some(sign * amount)
 }
 

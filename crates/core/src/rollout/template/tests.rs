@@ -147,7 +147,9 @@ fn steps_are_hashed_as_go_writes_them() {
 
 #[test]
 fn blank_templates_are_known() {
-    for blank in [json!(null), json!({}), json!({"metadata": {"creationTimestamp": null}, "spec": {"containers": null}})] {
+    for blank in
+        [json!(null), json!({}), json!({"metadata": {"creationTimestamp": null}, "spec": {"containers": null}})]
+    {
         assert!(is_blank(&blank), "{blank}");
     }
     assert!(!is_blank(&template()));
