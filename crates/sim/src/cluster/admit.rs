@@ -51,9 +51,7 @@ pub(crate) fn defaults(kind: &Kind, object: &mut Value) {
         }
         ("", "pods") => give(Some(object), "status", json!({"phase": "Pending"})),
         ("", "services") => {
-            let headless = spec
-                .as_ref()
-                .is_some_and(|spec| spec["clusterIP"] == "None");
+            let headless = spec.as_ref().is_some_and(|spec| spec["clusterIP"] == "None");
             give(spec, "type", json!("ClusterIP"));
             let ports = object["spec"]["ports"].as_array_mut().filter(|_| !headless);
             for port in ports.into_iter().flatten() {
@@ -73,16 +71,13 @@ pub(crate) fn check(kind: &Kind, new: &Value, old: Option<&Value>) -> Result<(),
         Some(schema) => schema::faults(schema, new, old),
         None => Vec::new(),
     };
-    let fixed_selector = kind.resource.group == "apps"
-        && old.is_some_and(|old| old["spec"]["selector"] != new["spec"]["selector"]);
+    let fixed_selector =
+        kind.resource.group == "apps" && old.is_some_and(|old| old["spec"]["selector"] != new["spec"]["selector"]);
     if fixed_selector {
         causes.push(Cause {
             field: "spec.selector".to_owned(),
             reason: "FieldValueInvalid",
-            message: format!(
-                "Invalid value: {}: field is immutable",
-                new["spec"]["selector"]
-            ),
+            message: format!("Invalid value: {}: field is immutable", new["spec"]["selector"]),
         });
     }
     if causes.is_empty() {

@@ -44,9 +44,7 @@ pub(crate) fn answer(cluster: &Cluster, request: &Request) -> Result<Reply, ApiE
     let call = Call::new(&store, request, cluster.now())?;
     let subresource = request.target.subresource.as_deref();
     match (&request.method, subresource) {
-        (&Method::GET | &Method::HEAD, None) if request.flag("watch") => {
-            watch(cluster, &store, call)
-        }
+        (&Method::GET | &Method::HEAD, None) if request.flag("watch") => watch(cluster, &store, call),
         (_, Some("scale")) => scale::answer(&mut store, &call),
         (_, Some("status")) if call.kind.status => object(&mut store, &call, Part::Status),
         (_, Some("finalize")) => object(&mut store, &call, Part::Main),
@@ -57,18 +55,12 @@ pub(crate) fn answer(cluster: &Cluster, request: &Request) -> Result<Reply, ApiE
 
 impl<'a> Call<'a> {
     fn new(store: &Store, request: &'a Request, now: DateTime<Utc>) -> Result<Self, ApiError> {
-        let Target {
-            group,
-            version,
-            plural,
-            ..
-        } = &request.target;
+        let Target { group, version, plural, .. } = &request.target;
         let shared = group == "events.k8s.io" && plural == "events" && version == "v1";
         let stored_group = if shared { "" } else { group.as_str() };
         let found = store.registry.by_plural(stored_group, plural);
-        let id = found
-            .filter(|id| shared || store.registry.kind(*id).serves(version))
-            .ok_or_else(ApiError::unknown_path)?;
+        let id =
+            found.filter(|id| shared || store.registry.kind(*id).serves(version)).ok_or_else(ApiError::unknown_path)?;
         let kind = Arc::clone(store.registry.kind(id));
         let view = View {
             kind: Arc::clone(&kind),
@@ -77,31 +69,17 @@ impl<'a> Call<'a> {
             include: request.option("includeObject").to_owned(),
             now,
         };
-        Ok(Self {
-            request,
-            id,
-            kind,
-            view,
-            now,
-        })
+        Ok(Self { request, id, kind, view, now })
     }
 
     /// The place that the path names; a request without a name has none.
     pub(crate) fn place(&self) -> Option<Place> {
         let target = &self.request.target;
-        Some((
-            target.namespace.clone().unwrap_or_default(),
-            target.name.clone()?,
-        ))
+        Some((target.namespace.clone().unwrap_or_default(), target.name.clone()?))
     }
 
     pub(crate) fn write(&self, part: Part) -> Write<'a> {
-        Write {
-            now: self.now,
-            part,
-            dry_run: self.request.dry_run(),
-            writer: self.request.writer(),
-        }
+        Write { now: self.now, part, dry_run: self.request.dry_run(), writer: self.request.writer() }
     }
 
     /// The body as an object of this kind in its storage version, at the place of the path.
@@ -130,15 +108,13 @@ impl<'a> Call<'a> {
     }
 
     fn shown(&self, code: u16, object: &Value) -> Reply {
-        Reply::Object(code, self.view.object(object))
+        Reply::Object(code, self.view.object(object).into_owned())
     }
 }
 
 fn object(store: &mut Store, call: &Call<'_>, part: Part) -> Result<Reply, ApiError> {
     match (&call.request.method, call.place()) {
-        (&Method::GET | &Method::HEAD, Some(place)) => {
-            Ok(call.shown(200, store.get(call.id, &place)?))
-        }
+        (&Method::GET | &Method::HEAD, Some(place)) => Ok(call.shown(200, store.get(call.id, &place)?)),
         (&Method::GET | &Method::HEAD, None) => list(store, call),
         (&Method::POST, None) => create(store, call),
         (&Method::PUT, Some(place)) => update(store, call, &place, part),
@@ -152,11 +128,7 @@ fn object(store: &mut Store, call: &Call<'_>, part: Part) -> Result<Reply, ApiEr
 fn list(store: &Store, call: &Call<'_>) -> Result<Reply, ApiError> {
     let request = call.request;
     let filter = filter(request)?;
-    let limit = request
-        .option("limit")
-        .parse()
-        .ok()
-        .filter(|limit| *limit > 0);
+    let limit = request.option("limit").parse().ok().filter(|limit| *limit > 0);
     let begin = Continue::parse(request.option("continue"))?;
     let mut found = Vec::new();
     let mut more = None;
@@ -187,12 +159,7 @@ fn create(store: &mut Store, call: &Call<'_>) -> Result<Reply, ApiError> {
     Ok(call.shown(201, &stored))
 }
 
-fn update(
-    store: &mut Store,
-    call: &Call<'_>,
-    place: &Place,
-    part: Part,
-) -> Result<Reply, ApiError> {
+fn update(store: &mut Store, call: &Call<'_>, place: &Place, part: Part) -> Result<Reply, ApiError> {
     let object = call.body()?;
     store.get(call.id, place)?;
     if meta::name(&object) != place.1 {
@@ -284,9 +251,7 @@ fn watch(cluster: &Cluster, store: &Store, call: Call<'_>) -> Result<Reply, ApiE
         _ if request.flag("sendInitialEvents") => Start::Streaming,
         "" | "0" => Start::Now,
         version => Start::After(version.parse().map_err(|_| {
-            ApiError::bad_request(format!(
-                "Invalid value: {version:?}: resourceVersion must be a number"
-            ))
+            ApiError::bad_request(format!("Invalid value: {version:?}: resourceVersion must be a number"))
         })?),
     };
     let filter = filter(request)?;
@@ -295,15 +260,8 @@ fn watch(cluster: &Cluster, store: &Store, call: Call<'_>) -> Result<Reply, ApiE
 }
 
 fn filter(request: &Request) -> Result<Filter, ApiError> {
-    let selector = Selector::parse(
-        request.option("labelSelector"),
-        request.option("fieldSelector"),
-    )?;
-    Ok(Filter {
-        namespace: request.target.namespace.clone(),
-        name: request.target.name.clone(),
-        selector,
-    })
+    let selector = Selector::parse(request.option("labelSelector"), request.option("fieldSelector"))?;
+    Ok(Filter { namespace: request.target.namespace.clone(), name: request.target.name.clone(), selector })
 }
 
 fn delete_options(request: &Request) -> Result<Value, ApiError> {
@@ -326,11 +284,7 @@ fn propagation(request: &Request, options: &Value) -> Propagation {
     }
 }
 
-fn check_delete_preconditions(
-    kind: &Kind,
-    object: &Value,
-    options: &Value,
-) -> Result<(), ApiError> {
+fn check_delete_preconditions(kind: &Kind, object: &Value, options: &Value) -> Result<(), ApiError> {
     let wanted = &options["preconditions"];
     for (field, label) in [("uid", "UID"), ("resourceVersion", "ResourceVersion")] {
         let Some(wanted) = wanted[field].as_str() else {
@@ -338,9 +292,7 @@ fn check_delete_preconditions(
         };
         let is = meta::text(object, field);
         if wanted != is {
-            let why = format!(
-                "Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {is}"
-            );
+            let why = format!("Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {is}");
             return Err(ApiError::conflict(kind, meta::name(object), &why));
         }
     }
@@ -363,15 +315,10 @@ impl Continue {
         let parsed = next()
             .and_then(|version| version.parse().ok())
             .zip(next().zip(next()))
-            .map(|(version, (namespace, name))| Self {
-                version,
-                after: (namespace.to_owned(), name.to_owned()),
-            });
+            .map(|(version, (namespace, name))| Self { version, after: (namespace.to_owned(), name.to_owned()) });
         match parsed {
             Some(parsed) => Ok(Some(parsed)),
-            None => Err(ApiError::bad_request(
-                "continue key is not valid: it must be one that a list returned",
-            )),
+            None => Err(ApiError::bad_request("continue key is not valid: it must be one that a list returned")),
         }
     }
 

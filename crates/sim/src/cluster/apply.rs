@@ -44,11 +44,7 @@ pub(crate) fn answer(
         return Err(conflict(&conflicts));
     }
     let mut next = (*stored.object).clone();
-    meta::assign(
-        &mut next,
-        "resourceVersion",
-        intent["metadata"].get("resourceVersion").cloned(),
-    );
+    meta::assign(&mut next, "resourceVersion", intent["metadata"].get("resourceVersion").cloned());
     for path in owners.abandoned(applier, &claimed) {
         remove(&mut next, &path);
     }
@@ -78,20 +74,13 @@ fn intent(call: &Call<'_>, place: &Place) -> Result<Value, ApiError> {
             place.1
         )));
     }
-    if intent["metadata"]
-        .get("managedFields")
-        .is_some_and(|fields| !fields.is_null())
-    {
+    if intent["metadata"].get("managedFields").is_some_and(|fields| !fields.is_null()) {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
     convert::incoming(&call.kind, &mut intent);
     meta::assign(&mut intent, "name", Some(Value::String(place.1.clone())));
     if call.kind.resource.namespaced {
-        meta::assign(
-            &mut intent,
-            "namespace",
-            Some(Value::String(place.0.clone())),
-        );
+        meta::assign(&mut intent, "namespace", Some(Value::String(place.0.clone())));
     }
     for field in ["creationTimestamp", "managedFields"] {
         meta::assign(&mut intent, field, None);
@@ -107,24 +96,13 @@ fn paths(intent: &Value) -> BTreeSet<Path> {
             "apiVersion" | "kind" => {}
             "metadata" => {
                 for (field, value) in value.as_object().into_iter().flatten() {
-                    if matches!(
-                        field.as_str(),
-                        "labels" | "annotations" | "finalizers" | "ownerReferences"
-                    ) {
-                        let path = vec![
-                            Step::Field("metadata".to_owned()),
-                            Step::Field(field.clone()),
-                        ];
+                    if matches!(field.as_str(), "labels" | "annotations" | "finalizers" | "ownerReferences") {
+                        let path = vec![Step::Field("metadata".to_owned()), Step::Field(field.clone())];
                         walk(value, path, (field, "metadata"), &mut found);
                     }
                 }
             }
-            _ => walk(
-                value,
-                vec![Step::Field(field.clone())],
-                (field, ""),
-                &mut found,
-            ),
+            _ => walk(value, vec![Step::Field(field.clone())], (field, ""), &mut found),
         }
     }
     found
@@ -244,10 +222,7 @@ fn conflict(conflicts: &[(String, Path)]) -> ApiError {
             message: format!("conflict with \"{owner}\""),
         })
         .collect();
-    let listed: Vec<String> = causes
-        .iter()
-        .map(|cause| format!("{}: {}", cause.message, cause.field))
-        .collect();
+    let listed: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.message, cause.field)).collect();
     let count = match causes.len() {
         1 => "1 conflict".to_owned(),
         many => format!("{many} conflicts"),

@@ -22,22 +22,16 @@ pub(crate) fn pod_status(pod: &Value, _: DateTime<Utc>) -> Value {
     let statuses = items(&pod["status"]["containerStatuses"]);
     let why = statuses.iter().find_map(|container| {
         let state = &container["state"];
-        state["waiting"]["reason"]
-            .as_str()
-            .or(state["terminated"]["reason"].as_str())
+        state["waiting"]["reason"].as_str().or(state["terminated"]["reason"].as_str())
     });
-    let said = why
-        .or(pod["status"]["reason"].as_str())
-        .or(pod["status"]["phase"].as_str());
+    let said = why.or(pod["status"]["reason"].as_str()).or(pod["status"]["phase"].as_str());
     json!(said.unwrap_or("Unknown"))
 }
 
 /// How often the containers of a Pod were restarted.
 pub(crate) fn restarts(pod: &Value, _: DateTime<Utc>) -> Value {
     let statuses = items(&pod["status"]["containerStatuses"]).iter();
-    let restarts: i64 = statuses
-        .filter_map(|container| container["restartCount"].as_i64())
-        .sum();
+    let restarts: i64 = statuses.filter_map(|container| container["restartCount"].as_i64()).sum();
     json!(restarts)
 }
 
@@ -63,14 +57,9 @@ pub(crate) fn selector(object: &Value, _: DateTime<Utc>) -> Value {
     let selector = &object["spec"]["selector"];
     let labels = selector.get("matchLabels").unwrap_or(selector);
     let labels = labels.as_object().into_iter().flatten();
-    let parts: Vec<String> = labels
-        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
-        .collect();
-    json!(if parts.is_empty() {
-        "<none>".to_owned()
-    } else {
-        parts.join(",")
-    })
+    let parts: Vec<String> =
+        labels.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
+    json!(if parts.is_empty() { "<none>".to_owned() } else { parts.join(",") })
 }
 
 /// `80/TCP,443/TCP`: the ports of a Service.
@@ -82,11 +71,7 @@ pub(crate) fn ports(service: &Value, _: DateTime<Utc>) -> Value {
             format!("{}/{protocol}", port["port"])
         })
         .collect();
-    json!(if ports.is_empty() {
-        "<none>".to_owned()
-    } else {
-        ports.join(",")
-    })
+    json!(if ports.is_empty() { "<none>".to_owned() } else { ports.join(",") })
 }
 
 /// How many entries a Secret or ConfigMap has.
@@ -97,13 +82,12 @@ pub(crate) fn data(object: &Value, _: DateTime<Utc>) -> Value {
 
 /// Whether a Job runs, is complete or has failed.
 pub(crate) fn job_status(job: &Value, _: DateTime<Utc>) -> Value {
-    let done = items(&job["status"]["conditions"])
-        .iter()
-        .filter(|condition| condition["status"] == "True")
-        .find_map(|condition| match condition["type"].as_str() {
+    let done = items(&job["status"]["conditions"]).iter().filter(|condition| condition["status"] == "True").find_map(
+        |condition| match condition["type"].as_str() {
             Some(kind @ ("Complete" | "Failed" | "Suspended")) => Some(kind),
             _ => None,
-        });
+        },
+    );
     json!(done.unwrap_or("Running"))
 }
 
@@ -131,10 +115,7 @@ pub(crate) fn last_seen(event: &Value, now: DateTime<Utc>) -> Value {
 pub(crate) fn involved(event: &Value, _: DateTime<Utc>) -> Value {
     let object = event.get("regarding").unwrap_or(&event["involvedObject"]);
     let kind = object["kind"].as_str().unwrap_or_default().to_lowercase();
-    json!(format!(
-        "{kind}/{}",
-        object["name"].as_str().unwrap_or_default()
-    ))
+    json!(format!("{kind}/{}", object["name"].as_str().unwrap_or_default()))
 }
 
 /// The sentence of an Event.
@@ -144,10 +125,7 @@ pub(crate) fn message(event: &Value, _: DateTime<Utc>) -> Value {
 
 fn template_fields(object: &Value, field: &str) -> String {
     let containers = items(&object["spec"]["template"]["spec"]["containers"]);
-    let fields: Vec<&str> = containers
-        .iter()
-        .filter_map(|container| container[field].as_str())
-        .collect();
+    let fields: Vec<&str> = containers.iter().filter_map(|container| container[field].as_str()).collect();
     fields.join(",")
 }
 

@@ -18,9 +18,7 @@ const ORPHAN: &str = "orphan";
 impl Store {
     /// The owners of the fields of an object; empty if there is none.
     pub(crate) fn owners(&self, kind: KindId, place: &Place) -> Owners {
-        self.stored(kind, place)
-            .map(|stored| stored.owners.clone())
-            .unwrap_or_default()
+        self.stored(kind, place).map(|stored| stored.owners.clone()).unwrap_or_default()
     }
 
     /// What a new object brings about.
@@ -46,12 +44,7 @@ impl Store {
     }
 
     /// Removes the object for good, and then what depended on it.
-    pub(crate) fn finish(
-        &mut self,
-        kind: KindId,
-        place: &Place,
-        now: DateTime<Utc>,
-    ) -> Option<Arc<Value>> {
+    pub(crate) fn finish(&mut self, kind: KindId, place: &Place, now: DateTime<Utc>) -> Option<Arc<Value>> {
         let gone = self.remove(kind, place)?;
         match self.registry.kind(kind).resource.plural.as_ref() {
             "customresourcedefinitions" => self.undefine(&gone, now),
@@ -67,10 +60,7 @@ impl Store {
 
     /// Carries a deletion on that waits for dependents, as far as it can go now.
     pub(crate) fn collect(&mut self, kind: KindId, place: &Place, now: DateTime<Utc>) {
-        let Some(object) = self
-            .stored(kind, place)
-            .map(|stored| Arc::clone(&stored.object))
-        else {
+        let Some(object) = self.stored(kind, place).map(|stored| Arc::clone(&stored.object)) else {
             return;
         };
         let uid = meta::uid(&object);
@@ -91,15 +81,10 @@ impl Store {
 
     /// A dependent whose owner goes: it stays only if another owner is left.
     fn lose_owner(&mut self, kind: KindId, place: &Place, uid: &str, now: DateTime<Utc>) {
-        let Some(object) = self
-            .stored(kind, place)
-            .map(|stored| Arc::clone(&stored.object))
-        else {
+        let Some(object) = self.stored(kind, place).map(|stored| Arc::clone(&stored.object)) else {
             return;
         };
-        let others = meta::owners(&object)
-            .into_iter()
-            .any(|owner| owner != uid && self.by_uid(owner).is_some());
+        let others = meta::owners(&object).into_iter().any(|owner| owner != uid && self.by_uid(owner).is_some());
         if others {
             self.drop_owner(kind, place, uid);
         } else if !meta::deleting(&object) {
@@ -112,10 +97,7 @@ impl Store {
             return;
         };
         let mut next = (*stored.object).clone();
-        if let Some(owners) = meta::metadata(&mut next)
-            .get_mut("ownerReferences")
-            .and_then(Value::as_array_mut)
-        {
+        if let Some(owners) = meta::metadata(&mut next).get_mut("ownerReferences").and_then(Value::as_array_mut) {
             owners.retain(|owner| owner["uid"] != uid);
             if owners.is_empty() {
                 meta::assign(&mut next, "ownerReferences", None);
@@ -144,8 +126,7 @@ impl Store {
         for owner in meta::owners(gone) {
             if let Some((kind, place)) = self.by_uid(owner).cloned() {
                 let waits = self.stored(kind, &place).is_some_and(|stored| {
-                    meta::deleting(&stored.object)
-                        && meta::finalizers(&stored.object).contains(&FOREGROUND)
+                    meta::deleting(&stored.object) && meta::finalizers(&stored.object).contains(&FOREGROUND)
                 });
                 if waits {
                     self.collect(kind, &place, now);
@@ -156,14 +137,9 @@ impl Store {
 
     fn undefine(&mut self, definition: &Value, now: DateTime<Utc>) {
         let group = definition["spec"]["group"].as_str().unwrap_or_default();
-        let plural = definition["spec"]["names"]["plural"]
-            .as_str()
-            .unwrap_or_default();
+        let plural = definition["spec"]["names"]["plural"].as_str().unwrap_or_default();
         if let Some(kind) = self.registry.by_plural(group, plural) {
-            let places: Vec<Place> = self
-                .list(kind, None)
-                .map(|(place, _)| place.clone())
-                .collect();
+            let places: Vec<Place> = self.list(kind, None).map(|(place, _)| place.clone()).collect();
             for place in places {
                 self.delete_quietly(kind, &place, now);
             }
@@ -174,10 +150,7 @@ impl Store {
     fn empty_namespace(&mut self, name: &str, now: DateTime<Utc>) {
         let kinds: Vec<KindId> = self.registry.iter().map(|(id, _)| id).collect();
         for kind in kinds {
-            let places: Vec<Place> = self
-                .list(kind, Some(name))
-                .map(|(place, _)| place.clone())
-                .collect();
+            let places: Vec<Place> = self.list(kind, Some(name)).map(|(place, _)| place.clone()).collect();
             for place in places {
                 self.delete_quietly(kind, &place, now);
             }
@@ -188,16 +161,11 @@ impl Store {
     fn delete_quietly(&mut self, kind: KindId, place: &Place, now: DateTime<Utc>) {
         match self.delete(kind, place, Propagation::Background, now) {
             Ok(_) => {}
-            Err(gone) => debug_assert!(
-                gone.is_not_found(),
-                "a deletion is refused only if nothing is there"
-            ),
+            Err(gone) => debug_assert!(gone.is_not_found(), "a deletion is refused only if nothing is there"),
         }
     }
 }
 
 fn parse_time(text: &str) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc3339(text)
-        .ok()
-        .map(|time| time.to_utc())
+    DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())
 }

@@ -30,11 +30,7 @@ enum Cell {
 impl Column {
     /// The definition as tables carry it.
     pub(crate) fn definition(&self) -> Value {
-        let format = if matches!(self.cell, Cell::Name) {
-            "name"
-        } else {
-            ""
-        };
+        let format = if matches!(self.cell, Cell::Name) { "name" } else { "" };
         json!({
             "name": self.name, "type": self.kind, "format": format,
             "description": self.name, "priority": i32::from(self.wide),
@@ -58,12 +54,7 @@ impl Column {
     }
 
     fn new(name: &str, kind: &'static str, cell: Cell) -> Self {
-        Self {
-            name: name.to_owned(),
-            kind,
-            wide: false,
-            cell,
-        }
+        Self { name: name.to_owned(), kind, wide: false, cell }
     }
 
     fn wide(mut self) -> Self {
@@ -84,10 +75,7 @@ pub(crate) fn columns(kind: &Kind) -> Vec<Column> {
         "deployments" => deployments(),
         "replicasets" => replica_sets(),
         "services" => services(),
-        "jobs" => vec![
-            text("Status", cells::job_status),
-            text("Completions", cells::completions),
-        ],
+        "jobs" => vec![text("Status", cells::job_status), text("Completions", cells::completions)],
         "namespaces" => vec![at("Status", ".status.phase", "")],
         "secrets" => vec![at("Type", ".type", "Opaque"), number("Data", cells::data)],
         "configmaps" => vec![number("Data", cells::data)],
@@ -96,10 +84,7 @@ pub(crate) fn columns(kind: &Kind) -> Vec<Column> {
             let created = at("Created At", ".metadata.creationTimestamp", "<unknown>");
             return vec![name(), created];
         }
-        "virtualservices" => vec![
-            at("Gateways", ".spec.gateways", ""),
-            at("Hosts", ".spec.hosts", ""),
-        ],
+        "virtualservices" => vec![at("Gateways", ".spec.gateways", ""), at("Hosts", ".spec.hosts", "")],
         "destinationrules" => vec![at("Host", ".spec.host", "")],
         _ => Vec::new(),
     };
@@ -145,11 +130,7 @@ fn services() -> Vec<Column> {
     vec![
         at("Type", ".spec.type", "ClusterIP"),
         at("Cluster-IP", ".spec.clusterIP", "<none>"),
-        at(
-            "External-IP",
-            ".status.loadBalancer.ingress[0].ip",
-            "<none>",
-        ),
+        at("External-IP", ".status.loadBalancer.ingress[0].ip", "<none>"),
         text("Port(s)", cells::ports),
         text("Selector", cells::selector).wide(),
     ]

@@ -18,11 +18,7 @@ const EVENT_FIELDS: [(&str, &str); 7] = [
 
 /// The `apiVersion` that a request through this group and version speaks.
 pub(crate) fn api_version(group: &str, version: &str) -> String {
-    if group.is_empty() {
-        version.to_owned()
-    } else {
-        format!("{group}/{version}")
-    }
+    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
 }
 
 /// Brings an object that came in some version into the one that is stored.

@@ -11,15 +11,9 @@ use super::resource::Resource;
 pub(crate) fn kind(definition: &Value) -> Option<Kind> {
     let spec = &definition["spec"];
     let names = &spec["names"];
-    let versions: Vec<&Value> = spec["versions"]
-        .as_array()?
-        .iter()
-        .filter(|version| version["served"] == true)
-        .collect();
-    let storage = versions
-        .iter()
-        .find(|version| version["storage"] == true)
-        .or(versions.first())?;
+    let versions: Vec<&Value> =
+        spec["versions"].as_array()?.iter().filter(|version| version["served"] == true).collect();
+    let storage = versions.iter().find(|version| version["storage"] == true).or(versions.first())?;
     let kind = names["kind"].as_str()?;
     let resource = Resource {
         group: owned(&spec["group"])?,
@@ -30,23 +24,15 @@ pub(crate) fn kind(definition: &Value) -> Option<Kind> {
     };
     let subresources = &storage["subresources"];
     Some(Kind {
-        versions: versions
-            .iter()
-            .filter_map(|version| version["name"].as_str().map(str::to_owned))
-            .collect(),
-        singular: names["singular"]
-            .as_str()
-            .map_or_else(|| kind.to_lowercase(), str::to_owned),
+        versions: versions.iter().filter_map(|version| version["name"].as_str().map(str::to_owned)).collect(),
+        singular: names["singular"].as_str().map_or_else(|| kind.to_lowercase(), str::to_owned),
         short_names: texts(&names["shortNames"]),
         categories: texts(&names["categories"]),
         status: subresources["status"].is_object(),
         scale: scale(&subresources["scale"]),
         custom: true,
         served: true,
-        columns: storage["additionalPrinterColumns"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default(),
+        columns: storage["additionalPrinterColumns"].as_array().cloned().unwrap_or_default(),
         schema: storage["schema"].get("openAPIV3Schema").cloned(),
         resource,
     })
@@ -95,10 +81,5 @@ fn owned(value: &Value) -> Option<Cow<'static, str>> {
 }
 
 fn texts(value: &Value) -> Vec<String> {
-    value
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|text| text.as_str().map(str::to_owned))
-        .collect()
+    value.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
 }

@@ -38,12 +38,7 @@ impl Cluster {
     ///
     /// # Errors
     /// NotFound if the object or the kind does not exist.
-    pub fn get(
-        &self,
-        resource: &Resource,
-        namespace: &str,
-        name: &str,
-    ) -> Result<Arc<Value>, ApiError> {
+    pub fn get(&self, resource: &Resource, namespace: &str, name: &str) -> Result<Arc<Value>, ApiError> {
         let store = self.lock();
         let kind = find(&store, resource)?;
         store.get(kind, &place(namespace, name)).cloned()
@@ -122,12 +117,7 @@ impl Cluster {
     ///
     /// # Errors
     /// NotFound.
-    pub fn delete(
-        &self,
-        resource: &Resource,
-        namespace: &str,
-        name: &str,
-    ) -> Result<Arc<Value>, ApiError> {
+    pub fn delete(&self, resource: &Resource, namespace: &str, name: &str) -> Result<Arc<Value>, ApiError> {
         self.mutate(resource, |store, kind, write| {
             let place = place(namespace, name);
             store.delete(kind, &place, Propagation::Background, write.now)
@@ -188,11 +178,9 @@ impl Cluster {
     fn place_manifest(&self, mut object: Value) -> Result<(KindId, Value), ApiError> {
         let text = |field: &str| object[field].as_str().unwrap_or_default().to_owned();
         let (api_version, kind) = (text("apiVersion"), text("kind"));
-        for (field, value) in [
-            ("apiVersion", api_version.as_str()),
-            ("kind", &kind),
-            ("metadata.name", meta::name(&object)),
-        ] {
+        for (field, value) in
+            [("apiVersion", api_version.as_str()), ("kind", &kind), ("metadata.name", meta::name(&object))]
+        {
             if value.is_empty() {
                 return Err(ApiError::bad_request(format!(
                     "{field}: Required value: a manifest must name its {field}"
@@ -224,12 +212,7 @@ impl Cluster {
         let result = {
             let mut store = self.lock();
             let kind = find(&store, resource)?;
-            let write = Write {
-                now,
-                part: Part::Whole,
-                dry_run: false,
-                writer: ACTOR,
-            };
+            let write = Write { now, part: Part::Whole, dry_run: false, writer: ACTOR };
             act(&mut store, kind, &write)
         };
         self.announce();
@@ -238,10 +221,7 @@ impl Cluster {
 }
 
 fn find(store: &Store, resource: &Resource) -> Result<KindId, ApiError> {
-    store
-        .registry
-        .by_plural(&resource.group, &resource.plural)
-        .ok_or_else(ApiError::unknown_path)
+    store.registry.by_plural(&resource.group, &resource.plural).ok_or_else(ApiError::unknown_path)
 }
 
 fn place(namespace: &str, name: &str) -> Place {

@@ -11,27 +11,13 @@ use super::error::ApiError;
 use super::openapi;
 use super::registry::{Kind, Registry};
 
-const VERBS: [&str; 8] = [
-    "create",
-    "delete",
-    "deletecollection",
-    "get",
-    "list",
-    "patch",
-    "update",
-    "watch",
-];
+const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
 /// Answers the paths that name no resource.
 pub(crate) fn answer(cluster: &Cluster, request: &http::Request<Bytes>) -> Result<Reply, ApiError> {
     let store = cluster.lock();
     let registry = &store.registry;
-    let parts: Vec<&str> = request
-        .uri()
-        .path()
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .collect();
+    let parts: Vec<&str> = request.uri().path().split('/').filter(|part| !part.is_empty()).collect();
     let value = match parts.as_slice() {
         ["healthz" | "readyz" | "livez", ..] => Value::String("ok".to_owned()),
         ["version"] => version(),
@@ -92,9 +78,7 @@ fn group_versions(registry: &Registry) -> Vec<(String, String)> {
     let named = groups(registry)
         .into_iter()
         .flat_map(|(group, versions)| versions.into_iter().map(move |v| (group.clone(), v)));
-    std::iter::once((String::new(), "v1".to_owned()))
-        .chain(named)
-        .collect()
+    std::iter::once((String::new(), "v1".to_owned())).chain(named).collect()
 }
 
 fn described(group: &str, versions: &[String]) -> Value {
@@ -111,10 +95,7 @@ fn resources(registry: &Registry, group: &str, version: &str) -> Result<Value, A
     let mut listed = Vec::new();
     for (_, kind) in registry.iter() {
         let resource = &kind.resource;
-        if resource.group == stored
-            && kind.serves(version)
-            && (!shared || resource.plural == "events")
-        {
+        if resource.group == stored && kind.serves(version) && (!shared || resource.plural == "events") {
             describe(kind, &mut listed);
         }
     }

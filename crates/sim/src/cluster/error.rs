@@ -62,12 +62,7 @@ impl ApiError {
     }
 
     pub(crate) fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            reason,
-            message: message.into(),
-            details: Value::Null,
-        }
+        Self { code, reason, message: message.into(), details: Value::Null }
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -76,23 +71,13 @@ impl ApiError {
 
     /// The answer for a path that names no known resource.
     pub(crate) fn unknown_path() -> Self {
-        let mut error = Self::new(
-            404,
-            "NotFound",
-            "the server could not find the requested resource",
-        );
+        let mut error = Self::new(404, "NotFound", "the server could not find the requested resource");
         error.details = json!({});
         error
     }
 
     pub(crate) fn not_found(kind: &Kind, name: &str) -> Self {
-        about(
-            404,
-            "NotFound",
-            kind,
-            name,
-            format!("{} \"{name}\" not found", kind.qualified()),
-        )
+        about(404, "NotFound", kind, name, format!("{} \"{name}\" not found", kind.qualified()))
     }
 
     pub(crate) fn already_exists(kind: &Kind, name: &str) -> Self {
@@ -101,10 +86,7 @@ impl ApiError {
     }
 
     pub(crate) fn conflict(kind: &Kind, name: &str, why: &str) -> Self {
-        let message = format!(
-            "Operation cannot be fulfilled on {} \"{name}\": {why}",
-            kind.qualified()
-        );
+        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", kind.qualified());
         about(409, "Conflict", kind, name, message)
     }
 
@@ -118,10 +100,7 @@ impl ApiError {
     }
 
     pub(crate) fn invalid(kind: &Kind, name: &str, causes: &[Cause]) -> Self {
-        let listed: Vec<String> = causes
-            .iter()
-            .map(|cause| format!("{}: {}", cause.field, cause.message))
-            .collect();
+        let listed: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
         let text = match listed.as_slice() {
             [one] => one.clone(),
             _ => format!("[{}]", listed.join(", ")),
@@ -132,9 +111,7 @@ impl ApiError {
         error.details["kind"] = json!(kind.resource.kind);
         error.details["causes"] = causes
             .iter()
-            .map(|cause| {
-                json!({"reason": cause.reason, "message": cause.message, "field": cause.field})
-            })
+            .map(|cause| json!({"reason": cause.reason, "message": cause.message, "field": cause.field}))
             .collect();
         error
     }
@@ -146,19 +123,12 @@ impl ApiError {
 
     /// A resourceVersion that the server no longer remembers.
     pub(crate) fn expired(asked: u64, oldest: u64) -> Self {
-        Self::new(
-            410,
-            "Expired",
-            format!("too old resource version: {asked} ({oldest})"),
-        )
+        Self::new(410, "Expired", format!("too old resource version: {asked} ({oldest})"))
     }
 
     pub(crate) fn method_not_allowed() -> Self {
-        let mut error = Self::new(
-            405,
-            "MethodNotAllowed",
-            "the server does not allow this method on the requested resource",
-        );
+        let mut error =
+            Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
         error.details = json!({});
         error
     }
@@ -169,10 +139,5 @@ fn about(code: u16, reason: &'static str, kind: &Kind, name: &str, message: Stri
     if !kind.resource.group.is_empty() {
         details["group"] = json!(kind.resource.group);
     }
-    ApiError {
-        code,
-        reason,
-        message,
-        details,
-    }
+    ApiError { code, reason, message, details }
 }

@@ -53,11 +53,7 @@ impl Events {
     /// Takes out everything that happened since the last call.
     pub fn drain(&mut self) -> Vec<Change> {
         self.news.mark_unchanged();
-        self.queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .drain(..)
-            .collect()
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }
 
     /// Waits until there is something to drain; returns at once if there is already.
@@ -71,9 +67,6 @@ impl Events {
     }
 
     fn is_empty(&self) -> bool {
-        self.queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_empty()
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 }

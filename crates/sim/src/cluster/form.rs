@@ -1,5 +1,6 @@
 //! The forms in which a client may ask for objects: whole, as a table for people, or metadata only.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -48,37 +49,38 @@ pub(crate) struct View {
 
 impl View {
     /// One object in the client's form.
-    pub(crate) fn object(&self, object: &Value) -> Value {
+    pub(crate) fn object<'a>(&self, object: &'a Value) -> Cow<'a, Value> {
         let whole = self.whole(object);
         match self.form {
             Form::Object => whole,
-            Form::Table => table::table(self, &[whole]),
-            Form::Metadata => metadata(&whole),
+            Form::Table => Cow::Owned(table::table(self, &[&whole])),
+            Form::Metadata => Cow::Owned(metadata(&whole)),
         }
     }
 
     /// A list in the client's form; `list` is the metadata of the list.
     pub(crate) fn list(&self, objects: &[Arc<Value>], list: &Value) -> Value {
-        let items: Vec<Value> = objects.iter().map(|object| self.whole(object)).collect();
+        let items: Vec<Cow<'_, Value>> = objects.iter().map(|object| self.whole(object)).collect();
         match self.form {
             Form::Object => json!({
                 "kind": format!("{}List", self.kind.resource.kind),
                 "apiVersion": self.api_version, "metadata": list, "items": items,
             }),
             Form::Table => {
+                let items: Vec<&Value> = items.iter().map(AsRef::as_ref).collect();
                 let mut table = table::table(self, &items);
                 table["metadata"] = list.clone();
                 table
             }
             Form::Metadata => json!({
                 "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": list,
-                "items": items.iter().map(metadata).collect::<Vec<_>>(),
+                "items": items.iter().map(|item| metadata(item)).collect::<Vec<_>>(),
             }),
         }
     }
 
-    fn whole(&self, object: &Value) -> Value {
-        convert::outgoing(&self.api_version, object).unwrap_or_else(|| object.clone())
+    fn whole<'a>(&self, object: &'a Value) -> Cow<'a, Value> {
+        convert::outgoing(&self.api_version, object).map_or(Cow::Borrowed(object), Cow::Owned)
     }
 }
 

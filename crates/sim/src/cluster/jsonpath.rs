@@ -10,10 +10,7 @@ pub(crate) fn find<'a>(object: &'a Value, path: &str) -> Vec<&'a Value> {
         let Some((step, tail)) = next_step(rest) else {
             return Vec::new();
         };
-        found = found
-            .into_iter()
-            .flat_map(|value| step.apply(value))
-            .collect();
+        found = found.into_iter().flat_map(|value| step.apply(value)).collect();
         rest = tail;
     }
     found
@@ -50,11 +47,7 @@ fn next_step(path: &str) -> Option<(Step<'_>, &str)> {
     if let Some(rest) = path.strip_prefix('.') {
         let end = rest.find(['.', '[']).unwrap_or(rest.len());
         let (name, tail) = rest.split_at(end);
-        let step = if name == "*" {
-            Step::All
-        } else {
-            Step::Field(name)
-        };
+        let step = if name == "*" { Step::All } else { Step::Field(name) };
         return (!name.is_empty()).then_some((step, tail));
     }
     let (inner, tail) = path.strip_prefix('[')?.split_once(']')?;
@@ -93,14 +86,8 @@ mod tests {
         check(".spec.hosts", &json!([["a", "b"]]));
         check(".spec.hosts[1]", &json!(["b"]));
         check(".spec.hosts[*]", &json!(["a", "b"]));
-        check(
-            ".status.conditions[?(@.type==\"Ready\")].status",
-            &json!(["True"]),
-        );
-        check(
-            ".status.conditions[?(@.type=='Other')].status",
-            &json!(["False"]),
-        );
+        check(".status.conditions[?(@.type==\"Ready\")].status", &json!(["True"]));
+        check(".status.conditions[?(@.type=='Other')].status", &json!(["False"]));
         check(".spec.none.at.all", &json!([]));
         check("spec", &json!([]));
         check(".spec[", &json!([]));

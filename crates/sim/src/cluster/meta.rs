@@ -35,18 +35,12 @@ pub(crate) fn deleting(object: &Value) -> bool {
 
 /// The names of the finalizers.
 pub(crate) fn finalizers(object: &Value) -> Vec<&str> {
-    list(object, "finalizers")
-        .iter()
-        .filter_map(Value::as_str)
-        .collect()
+    list(object, "finalizers").iter().filter_map(Value::as_str).collect()
 }
 
 /// The uids of the owners.
 pub(crate) fn owners(object: &Value) -> Vec<&str> {
-    list(object, "ownerReferences")
-        .iter()
-        .filter_map(|owner| owner["uid"].as_str())
-        .collect()
+    list(object, "ownerReferences").iter().filter_map(|owner| owner["uid"].as_str()).collect()
 }
 
 /// The metadata as a map; makes one where there is none.
@@ -59,9 +53,7 @@ pub(crate) fn map(value: &mut Value) -> &mut Map<String, Value> {
     if !value.is_object() {
         *value = json!({});
     }
-    value
-        .as_object_mut()
-        .expect("the value was made a map above")
+    value.as_object_mut().expect("the value was made a map above")
 }
 
 /// Sets or removes one field of the metadata.
@@ -79,7 +71,5 @@ pub(crate) fn stamp(now: DateTime<Utc>) -> String {
 }
 
 fn list<'a>(object: &'a Value, field: &str) -> &'a [Value] {
-    object["metadata"][field]
-        .as_array()
-        .map_or(&[], Vec::as_slice)
+    object["metadata"][field].as_array().map_or(&[], Vec::as_slice)
 }

@@ -107,10 +107,7 @@ impl Cluster {
     #[must_use]
     pub fn subscribe(&self) -> Events {
         let queue = self.lock().open_queue();
-        Events {
-            queue,
-            news: self.news(),
-        }
+        Events { queue, news: self.news() }
     }
 
     /// The write requests so far that came through `service` or `serve`, refused ones included.
@@ -128,21 +125,15 @@ impl Cluster {
     /// Forgets the log of changes: a watch that lies behind gets 410 Gone and must list again.
     pub fn compact(&self) {
         self.lock().forget();
-        self.announce();
+        self.inner.news.send_modify(|_| {});
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Store> {
-        self.inner
-            .store
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn record(&self) -> MutexGuard<'_, Vec<WriteRecord>> {
-        self.inner
-            .writes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.writes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn news(&self) -> signal::Receiver<u64> {
@@ -152,15 +143,16 @@ impl Cluster {
     /// Wakes the watches and subscribers if the store has moved on.
     pub(crate) fn announce(&self) {
         let version = self.version();
-        self.inner.news.send_modify(|latest| *latest = version);
+        self.inner.news.send_if_modified(|latest| {
+            let moved = *latest != version;
+            *latest = version;
+            moved
+        });
     }
 }
 
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cluster")
-            .field("now", &self.now())
-            .field("version", &self.version())
-            .finish_non_exhaustive()
+        f.debug_struct("Cluster").field("now", &self.now()).field("version", &self.version()).finish_non_exhaustive()
     }
 }

@@ -46,16 +46,8 @@ fn describe(
 ) {
     let resource = &kind.resource;
     let this = json!({"group": group, "version": version, "kind": resource.kind});
-    let scope = if resource.namespaced {
-        "namespaces/{namespace}/"
-    } else {
-        ""
-    };
-    let path = format!(
-        "/{}/{scope}{}/{{name}}",
-        root(group, version),
-        resource.plural
-    );
+    let scope = if resource.namespaced { "namespaces/{namespace}/" } else { "" };
+    let path = format!("/{}/{scope}{}/{{name}}", root(group, version), resource.plural);
     let operation = |action: &str| {
         json!({
             "x-kubernetes-action": action, "x-kubernetes-group-version-kind": this,
@@ -71,11 +63,7 @@ fn describe(
     let schema = kind.schema.clone();
     let mut schema = schema.unwrap_or_else(|| json!({"type": "object"}));
     schema["x-kubernetes-group-version-kind"] = json!([this]);
-    let name = format!(
-        "{}.{}",
-        convert::api_version(group, version).replace('/', "."),
-        resource.kind
-    );
+    let name = format!("{}.{}", convert::api_version(group, version).replace('/', "."), resource.kind);
     schemas.insert(name, schema);
 }
 
@@ -96,9 +84,5 @@ fn query(name: &str) -> Value {
 }
 
 fn root(group: &str, version: &str) -> String {
-    if group.is_empty() {
-        format!("api/{version}")
-    } else {
-        format!("apis/{group}/{version}")
-    }
+    if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") }
 }

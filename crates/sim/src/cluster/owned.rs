@@ -29,11 +29,7 @@ impl Owners {
     pub(crate) fn note_write(&mut self, writer: &str, old: &Value, new: &Value) {
         let mut taken = BTreeSet::new();
         for (name, paths) in self.by_applier.iter_mut().chain(self.by_writer.iter_mut()) {
-            let changed: Vec<Path> = paths
-                .iter()
-                .filter(|path| find(old, path) != find(new, path))
-                .cloned()
-                .collect();
+            let changed: Vec<Path> = paths.iter().filter(|path| find(old, path) != find(new, path)).cloned().collect();
             for path in changed {
                 if name != writer {
                     paths.remove(&path);
@@ -58,11 +54,7 @@ impl Owners {
         (intent, live): (&Value, &Value),
     ) -> Vec<(String, Path)> {
         let changed = changed(claimed, (intent, live));
-        let others = self
-            .by_applier
-            .iter()
-            .filter(|(name, _)| *name != applier)
-            .chain(&self.by_writer);
+        let others = self.by_applier.iter().filter(|(name, _)| *name != applier).chain(&self.by_writer);
         let mut found = Vec::new();
         for (name, paths) in others {
             for path in &changed {
@@ -94,18 +86,9 @@ impl Owners {
     }
 
     /// Gives the applier what it names; who set a changed field otherwise loses it.
-    pub(crate) fn claim(
-        &mut self,
-        applier: &str,
-        claimed: BTreeSet<Path>,
-        (intent, live): (&Value, &Value),
-    ) {
+    pub(crate) fn claim(&mut self, applier: &str, claimed: BTreeSet<Path>, (intent, live): (&Value, &Value)) {
         let changed = changed(&claimed, (intent, live));
-        for paths in self
-            .by_applier
-            .values_mut()
-            .chain(self.by_writer.values_mut())
-        {
+        for paths in self.by_applier.values_mut().chain(self.by_writer.values_mut()) {
             paths.retain(|owned| !changed.iter().any(|path| overlap(owned, path)));
         }
         self.by_applier.insert(applier.to_owned(), claimed);
@@ -156,6 +139,69 @@ pub(crate) fn find<'a>(object: &'a Value, path: &[Step]) -> Option<&'a Value> {
 
 /// Whether a list item is the one with these keys.
 pub(crate) fn is_item(item: &Value, keys: &[(String, String)]) -> bool {
-    keys.iter()
-        .all(|(name, text)| item[name.as_str()].to_string() == *text)
+    keys.iter().all(|(name, wanted)| {
+        let text = item[name.as_str()].to_string();
+        text == *wanted
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn path(text: &str) -> Path {
+        text.split('.').map(|name| Step::Field(name.to_owned())).collect()
+    }
+
+    fn set(paths: &[&str]) -> BTreeSet<Path> {
+        paths.iter().map(|text| path(text)).collect()
+    }
+
+    fn owners(applier: &str, paths: &[&str]) -> Owners {
+        let mut owners = Owners::default();
+        owners.by_applier.insert(applier.to_owned(), set(paths));
+        owners
+    }
+
+    #[test]
+    fn only_a_changed_field_of_somebody_else_conflicts() {
+        let owners = owners("a", &["spec.x", "spec.y"]);
+        let live = json!({"spec": {"x": 1, "y": 1, "z": 1}});
+        let intent = json!({"spec": {"x": 1, "y": 2, "z": 2}});
+        let claimed = set(&["spec.x", "spec.y", "spec.z"]);
+        let found = owners.conflicts("b", &claimed, (&intent, &live));
+        assert_eq!(found, [("a".to_owned(), path("spec.y"))]);
+        assert_eq!(owners.conflicts("a", &claimed, (&intent, &live)), []);
+    }
+
+    #[test]
+    fn a_plain_write_takes_the_field_from_its_applier() {
+        let mut owners = owners("flux", &["spec.weight", "spec.host"]);
+        let before = json!({"spec": {"weight": 0, "host": "a"}});
+        let after = json!({"spec": {"weight": 10, "host": "a"}});
+        owners.note_write("serin", &before, &after);
+        assert_eq!(owners.by_applier["flux"], set(&["spec.host"]));
+        let found = owners.conflicts("flux", &set(&["spec.weight"]), (&before, &after));
+        assert_eq!(found, [("serin".to_owned(), path("spec.weight"))]);
+    }
+
+    #[test]
+    fn what_nobody_names_any_longer_is_abandoned() {
+        let mut both = owners("a", &["spec.x", "spec.y"]);
+        both.by_applier.insert("b".to_owned(), set(&["spec.y"]));
+        assert_eq!(both.abandoned("a", &set(&[])), [path("spec.x")]);
+        assert_eq!(both.abandoned("a", &set(&["spec.x.inner"])), Vec::<Path>::new());
+        assert_eq!(both.abandoned("nobody", &set(&[])), Vec::<Path>::new());
+    }
+
+    #[test]
+    fn force_moves_what_changes_and_shares_what_does_not() {
+        let mut owners = owners("a", &["spec.x", "spec.y"]);
+        let live = json!({"spec": {"x": 1, "y": 1}});
+        let intent = json!({"spec": {"x": 1, "y": 2}});
+        owners.claim("b", set(&["spec.x", "spec.y"]), (&intent, &live));
+        assert_eq!(owners.by_applier["a"], set(&["spec.x"]));
+        assert_eq!(owners.by_applier["b"], set(&["spec.x", "spec.y"]));
+    }
 }

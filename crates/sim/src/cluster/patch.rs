@@ -29,21 +29,14 @@ impl PatchKind {
 }
 
 /// The object with the patch applied; `kind` decides whether lists merge by key.
-pub(crate) fn apply(
-    how: PatchKind,
-    kind: &Kind,
-    object: &Value,
-    patch: &Value,
-) -> Result<Value, ApiError> {
+pub(crate) fn apply(how: PatchKind, kind: &Kind, object: &Value, patch: &Value) -> Result<Value, ApiError> {
     let mut next = object.clone();
     match how {
         PatchKind::Json => {
             let operations: json_patch::Patch = serde_json::from_value(patch.clone())
                 .map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))?;
             json_patch::patch(&mut next, &operations).map_err(|_| {
-                ApiError::unprocessable(
-                    "the server rejected our request due to an error in our request",
-                )
+                ApiError::unprocessable("the server rejected our request due to an error in our request")
             })?;
         }
         PatchKind::Merge => merge(&mut next, patch)?,
@@ -68,9 +61,7 @@ pub(crate) fn unsupported() -> ApiError {
 
 fn merge(object: &mut Value, patch: &Value) -> Result<(), ApiError> {
     if !patch.is_object() {
-        return Err(ApiError::bad_request(
-            "error decoding patch: a merge patch must be an object",
-        ));
+        return Err(ApiError::bad_request("error decoding patch: a merge patch must be an object"));
     }
     json_patch::merge(object, patch);
     Ok(())

@@ -126,9 +126,7 @@ impl Registry {
             let kinds = builtin().into_iter().chain(istio()).chain(rollouts());
             kinds.map(Arc::new).collect()
         });
-        Self {
-            kinds: kinds.clone(),
-        }
+        Self { kinds: kinds.clone() }
     }
 
     pub(crate) fn kind(&self, id: KindId) -> &Arc<Kind> {
@@ -136,26 +134,19 @@ impl Registry {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (KindId, &Arc<Kind>)> {
-        self.kinds
-            .iter()
-            .enumerate()
-            .map(|(index, kind)| (KindId(index), kind))
+        self.kinds.iter().enumerate().map(|(index, kind)| (KindId(index), kind))
     }
 
     /// The kind under a group and a plural, served or not.
     pub(crate) fn by_plural(&self, group: &str, plural: &str) -> Option<KindId> {
-        self.iter()
-            .find(|(_, kind)| kind.resource.group == group && kind.resource.plural == plural)
-            .map(|(id, _)| id)
+        self.iter().find(|(_, kind)| kind.resource.group == group && kind.resource.plural == plural).map(|(id, _)| id)
     }
 
     /// The kind that a manifest means by its apiVersion and kind, served or not.
     pub(crate) fn by_manifest(&self, api_version: &str, kind: &str) -> Option<KindId> {
         let (group, _) = split_api_version(api_version);
         let group = if group == "events.k8s.io" { "" } else { group };
-        self.iter()
-            .find(|(_, known)| known.resource.group == group && known.resource.kind == kind)
-            .map(|(id, _)| id)
+        self.iter().find(|(_, known)| known.resource.group == group && known.resource.kind == kind).map(|(id, _)| id)
     }
 
     /// Registers a kind, or replaces the one of the same group and plural.
@@ -211,20 +202,14 @@ fn builtin() -> Vec<Kind> {
     vec![
         Kind::builtin(&res::NAMESPACES, &["ns"]).with_status(),
         Kind::builtin(&res::PODS, &["po"]).with_status().in_all(),
-        Kind::builtin(&res::SERVICES, &["svc"])
-            .with_status()
-            .in_all(),
+        Kind::builtin(&res::SERVICES, &["svc"]).with_status().in_all(),
         Kind::builtin(&res::SECRETS, &[]),
         Kind::builtin(&res::CONFIG_MAPS, &["cm"]),
         Kind::builtin(&res::SERVICE_ACCOUNTS, &["sa"]),
         Kind::builtin(&res::POD_TEMPLATES, &[]),
         Kind::builtin(&res::EVENTS, &["ev"]),
-        Kind::builtin(&res::DEPLOYMENTS, &["deploy"])
-            .with_replicas("/status/replicas", "/spec/selector")
-            .in_all(),
-        Kind::builtin(&res::REPLICA_SETS, &["rs"])
-            .with_replicas("/status/replicas", "/spec/selector")
-            .in_all(),
+        Kind::builtin(&res::DEPLOYMENTS, &["deploy"]).with_replicas("/status/replicas", "/spec/selector").in_all(),
+        Kind::builtin(&res::REPLICA_SETS, &["rs"]).with_replicas("/status/replicas", "/spec/selector").in_all(),
         Kind::builtin(&res::JOBS, &[]).with_status().in_all(),
         Kind::builtin(&res::LEASES, &[]),
         Kind::builtin(&res::CUSTOM_RESOURCE_DEFINITIONS, &["crd", "crds"]).with_status(),
@@ -238,10 +223,7 @@ fn istio() -> Vec<Kind> {
         Kind::builtin(&res::DESTINATION_RULES, &["dr"]),
         Kind::builtin(&res::GATEWAYS, &["gw"]),
     ];
-    kinds
-        .into_iter()
-        .map(|kind| kind.with_status().custom().versions(&versions))
-        .collect()
+    kinds.into_iter().map(|kind| kind.with_status().custom().versions(&versions)).collect()
 }
 
 /// Our own kinds, from the definitions that are applied to real clusters.
@@ -294,10 +276,7 @@ mod tests {
         for version in ["v1", "v1beta1", "v1alpha3"] {
             let api_version = format!("networking.istio.io/{version}");
             let found = registry.by_manifest(&api_version, "VirtualService");
-            assert_eq!(
-                found,
-                registry.by_plural("networking.istio.io", "virtualservices")
-            );
+            assert_eq!(found, registry.by_plural("networking.istio.io", "virtualservices"));
             assert!(found.is_some());
         }
     }

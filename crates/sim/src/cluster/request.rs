@@ -35,20 +35,9 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    pub(crate) fn new(
-        method: &Method,
-        target: Target,
-        uri: &Uri,
-        headers: &HeaderMap,
-        body: Vec<u8>,
-    ) -> Self {
-        let header = |name: &str| {
-            headers
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .unwrap_or_default()
-                .to_owned()
-        };
+    pub(crate) fn new(method: &Method, target: Target, uri: &Uri, headers: &HeaderMap, body: Vec<u8>) -> Self {
+        let header =
+            |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         Self {
             method: method.clone(),
             target,
@@ -103,9 +92,7 @@ impl Request {
         if value.is_object() {
             Ok(value)
         } else {
-            Err(ApiError::bad_request(
-                "the body of the request must be an object",
-            ))
+            Err(ApiError::bad_request("the body of the request must be an object"))
         }
     }
 
@@ -141,9 +128,7 @@ impl Target {
         let rest: Vec<String> = parts.map(decode).collect();
         let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
         let (namespace, rest) = match rest.as_slice() {
-            ["namespaces"] | ["namespaces", _] | ["namespaces", _, "status" | "finalize"] => {
-                (None, rest.as_slice())
-            }
+            ["namespaces"] | ["namespaces", _] | ["namespaces", _, "status" | "finalize"] => (None, rest.as_slice()),
             ["namespaces", namespace, inner @ ..] => (Some((*namespace).to_owned()), inner),
             all => (None, all),
         };
@@ -177,9 +162,7 @@ fn decode(part: &str) -> String {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut index = 0;
     while index < bytes.len() {
-        let hex = part
-            .get(index + 1..index + 3)
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let hex = part.get(index + 1..index + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match (bytes[index], hex) {
             (b'%', Some(byte)) => {
                 decoded.push(byte);
@@ -198,16 +181,13 @@ fn decode(part: &str) -> String {
 mod tests {
     use super::*;
 
-    fn check(path: &str, expected: Option<(&str, &str, Option<&str>, Option<&str>, Option<&str>)>) {
+    /// Group, plural, namespace, name and subresource.
+    type Parts<'a> = (&'a str, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>);
+
+    fn check(path: &str, expected: Option<Parts<'_>>) {
         let target = Target::parse(path);
         let got = target.as_ref().map(|t| {
-            (
-                t.group.as_str(),
-                t.plural.as_str(),
-                t.namespace.as_deref(),
-                t.name.as_deref(),
-                t.subresource.as_deref(),
-            )
+            (t.group.as_str(), t.plural.as_str(), t.namespace.as_deref(), t.name.as_deref(), t.subresource.as_deref())
         });
         assert_eq!(got, expected, "{path}");
     }
@@ -215,31 +195,13 @@ mod tests {
     #[test]
     fn paths_name_their_target() {
         check("/api/v1/pods", Some(("", "pods", None, None, None)));
-        check(
-            "/api/v1/namespaces",
-            Some(("", "namespaces", None, None, None)),
-        );
-        check(
-            "/api/v1/namespaces/a",
-            Some(("", "namespaces", None, Some("a"), None)),
-        );
-        check(
-            "/api/v1/namespaces/a/status",
-            Some(("", "namespaces", None, Some("a"), Some("status"))),
-        );
-        check(
-            "/api/v1/namespaces/a/pods",
-            Some(("", "pods", Some("a"), None, None)),
-        );
+        check("/api/v1/namespaces", Some(("", "namespaces", None, None, None)));
+        check("/api/v1/namespaces/a", Some(("", "namespaces", None, Some("a"), None)));
+        check("/api/v1/namespaces/a/status", Some(("", "namespaces", None, Some("a"), Some("status"))));
+        check("/api/v1/namespaces/a/pods", Some(("", "pods", Some("a"), None, None)));
         check(
             "/apis/argoproj.io/v1alpha1/namespaces/a/rollouts/r/scale",
-            Some((
-                "argoproj.io",
-                "rollouts",
-                Some("a"),
-                Some("r"),
-                Some("scale"),
-            )),
+            Some(("argoproj.io", "rollouts", Some("a"), Some("r"), Some("scale"))),
         );
         check(
             "/apis/apps/v1/namespaces/a/deployments/x%2Dy",

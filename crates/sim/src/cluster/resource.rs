@@ -23,19 +23,10 @@ impl Resource {
     /// The `apiVersion` of manifests, in the storage version.
     #[must_use]
     pub fn api_version(&self) -> String {
-        if self.group.is_empty() {
-            self.version.to_string()
-        } else {
-            format!("{}/{}", self.group, self.version)
-        }
+        if self.group.is_empty() { self.version.to_string() } else { format!("{}/{}", self.group, self.version) }
     }
 
-    const fn fixed(
-        group: &'static str,
-        version: &'static str,
-        plural: &'static str,
-        kind: &'static str,
-    ) -> Self {
+    const fn fixed(group: &'static str, version: &'static str, plural: &'static str, kind: &'static str) -> Self {
         Self {
             group: Cow::Borrowed(group),
             version: Cow::Borrowed(version),
@@ -74,11 +65,7 @@ impl Ord for Resource {
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.plural)?;
-        if self.group.is_empty() {
-            Ok(())
-        } else {
-            write!(f, ".{}", self.group)
-        }
+        if self.group.is_empty() { Ok(()) } else { write!(f, ".{}", self.group) }
     }
 }
 
@@ -86,8 +73,7 @@ const ARGO: &str = "argoproj.io";
 const ISTIO: &str = "networking.istio.io";
 
 /// Core Namespaces.
-pub static NAMESPACES: Resource =
-    Resource::fixed("", "v1", "namespaces", "Namespace").cluster_wide();
+pub static NAMESPACES: Resource = Resource::fixed("", "v1", "namespaces", "Namespace").cluster_wide();
 /// Core Pods.
 pub static PODS: Resource = Resource::fixed("", "v1", "pods", "Pod");
 /// Core Services.
@@ -97,8 +83,7 @@ pub static SECRETS: Resource = Resource::fixed("", "v1", "secrets", "Secret");
 /// Core ConfigMaps.
 pub static CONFIG_MAPS: Resource = Resource::fixed("", "v1", "configmaps", "ConfigMap");
 /// Core ServiceAccounts.
-pub static SERVICE_ACCOUNTS: Resource =
-    Resource::fixed("", "v1", "serviceaccounts", "ServiceAccount");
+pub static SERVICE_ACCOUNTS: Resource = Resource::fixed("", "v1", "serviceaccounts", "ServiceAccount");
 /// Core PodTemplates, one of the kinds that a Rollout may refer to.
 pub static POD_TEMPLATES: Resource = Resource::fixed("", "v1", "podtemplates", "PodTemplate");
 /// Events; those of `events.k8s.io` are the same objects in another form.
@@ -112,36 +97,23 @@ pub static JOBS: Resource = Resource::fixed("batch", "v1", "jobs", "Job");
 /// Leases, by which leaders are elected.
 pub static LEASES: Resource = Resource::fixed("coordination.k8s.io", "v1", "leases", "Lease");
 /// CustomResourceDefinitions; creating one registers its kind.
-pub static CUSTOM_RESOURCE_DEFINITIONS: Resource = Resource::fixed(
-    "apiextensions.k8s.io",
-    "v1",
-    "customresourcedefinitions",
-    "CustomResourceDefinition",
-)
-.cluster_wide();
+pub static CUSTOM_RESOURCE_DEFINITIONS: Resource =
+    Resource::fixed("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition")
+        .cluster_wide();
 /// Istio VirtualServices.
-pub static VIRTUAL_SERVICES: Resource =
-    Resource::fixed(ISTIO, "v1", "virtualservices", "VirtualService");
+pub static VIRTUAL_SERVICES: Resource = Resource::fixed(ISTIO, "v1", "virtualservices", "VirtualService");
 /// Istio DestinationRules.
-pub static DESTINATION_RULES: Resource =
-    Resource::fixed(ISTIO, "v1", "destinationrules", "DestinationRule");
+pub static DESTINATION_RULES: Resource = Resource::fixed(ISTIO, "v1", "destinationrules", "DestinationRule");
 /// Istio Gateways.
 pub static GATEWAYS: Resource = Resource::fixed(ISTIO, "v1", "gateways", "Gateway");
 /// Rollouts.
 pub static ROLLOUTS: Resource = Resource::fixed(ARGO, "v1alpha1", "rollouts", "Rollout");
 /// AnalysisTemplates.
-pub static ANALYSIS_TEMPLATES: Resource =
-    Resource::fixed(ARGO, "v1alpha1", "analysistemplates", "AnalysisTemplate");
+pub static ANALYSIS_TEMPLATES: Resource = Resource::fixed(ARGO, "v1alpha1", "analysistemplates", "AnalysisTemplate");
 /// ClusterAnalysisTemplates.
-pub static CLUSTER_ANALYSIS_TEMPLATES: Resource = Resource::fixed(
-    ARGO,
-    "v1alpha1",
-    "clusteranalysistemplates",
-    "ClusterAnalysisTemplate",
-)
-.cluster_wide();
+pub static CLUSTER_ANALYSIS_TEMPLATES: Resource =
+    Resource::fixed(ARGO, "v1alpha1", "clusteranalysistemplates", "ClusterAnalysisTemplate").cluster_wide();
 /// AnalysisRuns.
-pub static ANALYSIS_RUNS: Resource =
-    Resource::fixed(ARGO, "v1alpha1", "analysisruns", "AnalysisRun");
+pub static ANALYSIS_RUNS: Resource = Resource::fixed(ARGO, "v1alpha1", "analysisruns", "AnalysisRun");
 /// Experiments.
 pub static EXPERIMENTS: Resource = Resource::fixed(ARGO, "v1alpha1", "experiments", "Experiment");

@@ -25,11 +25,7 @@ pub(crate) fn answer(store: &mut Store, call: &Call<'_>) -> Result<Reply, ApiErr
         Method::PUT => call.request.object()?,
         Method::PATCH => {
             let how = PatchKind::of(&call.request.content_type).ok_or_else(patch::unsupported)?;
-            let how = if how == PatchKind::Strategic {
-                PatchKind::Merge
-            } else {
-                how
-            };
+            let how = if how == PatchKind::Strategic { PatchKind::Merge } else { how };
             patch::apply(how, &call.kind, &current, &call.request.value()?)?
         }
         _ => return Err(ApiError::method_not_allowed()),
@@ -46,11 +42,7 @@ pub(crate) fn answer(store: &mut Store, call: &Call<'_>) -> Result<Reply, ApiErr
     let mut next = (*object).clone();
     set(&mut next, &paths.spec, json!(replicas));
     let version = wanted["metadata"]["resourceVersion"].as_str();
-    meta::assign(
-        &mut next,
-        "resourceVersion",
-        version.map(|version| json!(version)),
-    );
+    meta::assign(&mut next, "resourceVersion", version.map(|version| json!(version)));
     let stored = store.replace(call.id, &place, next, &call.write(Part::Main))?;
     Ok(Reply::Object(200, scale(&paths, &stored)))
 }
@@ -59,23 +51,13 @@ fn scale(paths: &Scale, object: &Value) -> Value {
     let number = |path: &str| object.pointer(path).and_then(Value::as_i64).unwrap_or(0);
     let metadata = &object["metadata"];
     let mut shown = json!({});
-    for field in [
-        "name",
-        "namespace",
-        "uid",
-        "resourceVersion",
-        "creationTimestamp",
-    ] {
+    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
         if let Some(value) = metadata.get(field) {
             shown[field] = value.clone();
         }
     }
     let mut status = json!({"replicas": number(&paths.status)});
-    if let Some(selector) = paths
-        .selector
-        .as_ref()
-        .and_then(|path| object.pointer(path))
-    {
+    if let Some(selector) = paths.selector.as_ref().and_then(|path| object.pointer(path)) {
         status["selector"] = json!(selector_text(selector));
     }
     json!({
@@ -90,14 +72,9 @@ fn selector_text(selector: &Value) -> String {
         return text.to_owned();
     }
     let labels = selector["matchLabels"].as_object().into_iter().flatten();
-    let mut parts: Vec<String> = labels
-        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
-        .collect();
-    for expression in selector["matchExpressions"]
-        .as_array()
-        .into_iter()
-        .flatten()
-    {
+    let mut parts: Vec<String> =
+        labels.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
+    for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
         let key = expression["key"].as_str().unwrap_or_default();
         let values = expression["values"].as_array().into_iter().flatten();
         let values: Vec<&str> = values.filter_map(Value::as_str).collect();

@@ -49,12 +49,7 @@ fn fill_map(schema: &Value, map: &mut Map<String, Value>) {
     }
 }
 
-fn examine(
-    schema: &Value,
-    (value, old): (&Value, Option<&Value>),
-    path: &str,
-    found: &mut Vec<Cause>,
-) {
+fn examine(schema: &Value, (value, old): (&Value, Option<&Value>), path: &str, found: &mut Vec<Cause>) {
     if value.is_null() && (schema["nullable"] == true || opaque(schema)) {
         return;
     }
@@ -77,12 +72,7 @@ fn examine(
     }
 }
 
-fn examine_map(
-    schema: &Value,
-    (map, old): (&Map<String, Value>, Option<&Value>),
-    path: &str,
-    found: &mut Vec<Cause>,
-) {
+fn examine_map(schema: &Value, (map, old): (&Map<String, Value>, Option<&Value>), path: &str, found: &mut Vec<Cause>) {
     let below = |name: &str| match path {
         "" => name.to_owned(),
         _ => format!("{path}.{name}"),
@@ -98,9 +88,7 @@ fn examine_map(
     }
     let properties = &schema["properties"];
     for (name, value) in map {
-        let known = properties
-            .get(name)
-            .or_else(|| schema.get("additionalProperties"));
+        let known = properties.get(name).or_else(|| schema.get("additionalProperties"));
         if let Some(schema) = known.filter(|schema| schema.is_object()) {
             let old = old.and_then(|old| old.get(name));
             examine(schema, (value, old), &below(name), found);
@@ -114,17 +102,12 @@ fn wrong_type(schema: &Value, value: &Value, path: &str) -> Option<Cause> {
         (matches!(is, "integer" | "string"), "integer,string")
     } else {
         let wanted = schema["type"].as_str()?;
-        (
-            is == wanted || (wanted == "number" && is == "integer"),
-            wanted,
-        )
+        (is == wanted || (wanted == "number" && is == "integer"), wanted)
     };
     (!fits).then(|| Cause {
         field: path.to_owned(),
         reason: "FieldValueTypeInvalid",
-        message: format!(
-            "Invalid value: \"{is}\": {path} in body must be of type {wanted}: \"{is}\""
-        ),
+        message: format!("Invalid value: \"{is}\": {path} in body must be of type {wanted}: \"{is}\""),
     })
 }
 
@@ -136,10 +119,7 @@ fn wrong_value(schema: &Value, value: &Value, path: &str) -> Option<Cause> {
         return Some(Cause {
             field: path.to_owned(),
             reason: "FieldValueNotSupported",
-            message: format!(
-                "Unsupported value: {value}: supported values: {}",
-                allowed.join(", ")
-            ),
+            message: format!("Unsupported value: {value}: supported values: {}", allowed.join(", ")),
         });
     }
     let number = value.as_f64()?;
@@ -159,9 +139,7 @@ fn wrong_value(schema: &Value, value: &Value, path: &str) -> Option<Cause> {
 /// The one CEL rule that is understood: a field that must stay as it was.
 fn changed(schema: &Value, (value, old): (&Value, Option<&Value>), path: &str) -> Option<Cause> {
     let rules = schema["x-kubernetes-validations"].as_array()?;
-    let rule = rules
-        .iter()
-        .find(|rule| rule["rule"] == "self == oldSelf")?;
+    let rule = rules.iter().find(|rule| rule["rule"] == "self == oldSelf")?;
     if old.is_none_or(|old| old == value) {
         return None;
     }
@@ -181,11 +159,7 @@ fn name_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
-        Value::Number(number)
-            if number.is_f64() && number.as_f64().is_none_or(|n| n.fract() != 0.0) =>
-        {
-            "number"
-        }
+        Value::Number(number) if number.is_f64() && number.as_f64().is_none_or(|n| n.fract() != 0.0) => "number",
         Value::Number(_) => "integer",
         Value::String(_) => "string",
         Value::Array(_) => "array",
@@ -210,6 +184,7 @@ mod tests {
         }}}})
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "the cases are written as values")]
     fn check(sentence: &str, spec: Value, expected: &[&str]) {
         let old = json!({"spec": {"name": "a", "fixed": {"a": 1}}});
         let mut object = json!({ "spec": spec });
@@ -223,26 +198,10 @@ mod tests {
 
     #[test]
     fn values_are_checked_as_the_api_server_does() {
-        check(
-            "a good object passes",
-            json!({"name": "a", "surge": "25%", "any": {"x": [1]}, "unknown": 1}),
-            &[],
-        );
-        check(
-            "nulls of fields that may not be null count as absent",
-            json!({"name": "a", "replicas": null}),
-            &[],
-        );
-        check(
-            "whole floats are integers",
-            json!({"name": "a", "replicas": 2.0}),
-            &[],
-        );
-        check(
-            "required fields are demanded",
-            json!({}),
-            &["spec.name: Required value"],
-        );
+        check("a good object passes", json!({"name": "a", "surge": "25%", "any": {"x": [1]}, "unknown": 1}), &[]);
+        check("nulls of fields that may not be null count as absent", json!({"name": "a", "replicas": null}), &[]);
+        check("whole floats are integers", json!({"name": "a", "replicas": 2.0}), &[]);
+        check("required fields are demanded", json!({}), &["spec.name: Required value"]);
         check(
             "types are checked, in lists too",
             json!({"name": "a", "replicas": "two", "list": [{"n": 1}, {"n": "x"}]}),

@@ -29,29 +29,20 @@ enum Test {
 impl Selector {
     /// Parses the two query parameters.
     pub(crate) fn parse(labels: &str, fields: &str) -> Result<Self, ApiError> {
-        let selector = Self {
-            labels: parse_labels(labels)?,
-            fields: parse_fields(fields)?,
-        };
+        let selector = Self { labels: parse_labels(labels)?, fields: parse_fields(fields)? };
         Ok(selector)
     }
 
     pub(crate) fn matches(&self, object: &Value) -> bool {
         let labels = &object["metadata"]["labels"];
-        self.labels
-            .iter()
-            .all(|wanted| wanted.holds(labels[&wanted.key].as_str()))
-            && self
-                .fields
-                .iter()
-                .all(|wanted| wanted.holds(Some(&field(object, &wanted.key))))
+        self.labels.iter().all(|wanted| wanted.holds(labels[&wanted.key].as_str()))
+            && self.fields.iter().all(|wanted| wanted.holds(Some(&field(object, &wanted.key))))
     }
 }
 
 impl Requirement {
     fn holds(&self, value: Option<&str>) -> bool {
-        let among =
-            |values: &[String]| value.is_some_and(|value| values.iter().any(|v| v == value));
+        let among = |values: &[String]| value.is_some_and(|value| values.iter().any(|v| v == value));
         match &self.test {
             Test::In(values) => among(values),
             Test::NotIn(values) => !among(values),
@@ -80,9 +71,8 @@ fn parse_fields(text: &str) -> Result<Vec<Requirement>, ApiError> {
     let parts = text.split(',').filter(|part| !part.is_empty());
     parts
         .map(|part| {
-            parse_equality(part).ok_or_else(|| {
-                ApiError::bad_request(format!("invalid field selector: {part:?}; use key=value"))
-            })
+            parse_equality(part)
+                .ok_or_else(|| ApiError::bad_request(format!("invalid field selector: {part:?}; use key=value")))
         })
         .collect()
 }
@@ -99,20 +89,12 @@ fn parse_equality(part: &str) -> Option<Requirement> {
     let values = vec![value.trim().to_owned()];
     Some(Requirement {
         key: key.trim().to_owned(),
-        test: if negative {
-            Test::NotIn(values)
-        } else {
-            Test::In(values)
-        },
+        test: if negative { Test::NotIn(values) } else { Test::In(values) },
     })
 }
 
 fn parse_labels(text: &str) -> Result<Vec<Requirement>, ApiError> {
-    split_outside_parentheses(text)
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .map(parse_label)
-        .collect()
+    split_outside_parentheses(text).into_iter().filter(|part| !part.is_empty()).map(parse_label).collect()
 }
 
 fn parse_label(part: &str) -> Result<Requirement, ApiError> {
@@ -145,10 +127,7 @@ fn parse_label(part: &str) -> Result<Requirement, ApiError> {
 fn requirement(key: &str, test: Test) -> Option<Requirement> {
     let key = key.trim();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    (!key.is_empty() && key.chars().all(plain)).then(|| Requirement {
-        key: key.to_owned(),
-        test,
-    })
+    (!key.is_empty() && key.chars().all(plain)).then(|| Requirement { key: key.to_owned(), test })
 }
 
 fn split_outside_parentheses(text: &str) -> Vec<&str> {
@@ -179,9 +158,7 @@ mod tests {
             "metadata": {"name": "reviews", "namespace": "bookinfo", "labels": {"app": "reviews", "tier": "web"}},
             "status": {"phase": "Running"}, "involvedObject": {"kind": "Pod"},
         });
-        let got = Selector::parse(labels, fields)
-            .map(|selector| selector.matches(&object))
-            .map_err(|_| ());
+        let got = Selector::parse(labels, fields).map(|selector| selector.matches(&object)).map_err(|_| ());
         assert_eq!(got, expected, "{sentence}");
     }
 
@@ -194,32 +171,12 @@ mod tests {
         check("all must hold", "app=reviews,tier=db", "", Ok(false));
         check("inequality includes absence", "zone!=a", "", Ok(true));
         check("sets hold", "app in (ratings, reviews),tier", "", Ok(true));
-        check(
-            "negated sets fail",
-            "app notin (ratings,reviews)",
-            "",
-            Ok(false),
-        );
+        check("negated sets fail", "app notin (ratings,reviews)", "", Ok(false));
         check("absence holds", "!zone", "", Ok(true));
         check("absence fails", "!app", "", Ok(false));
         check("fields by name", "", "metadata.name=reviews", Ok(true));
-        check(
-            "nested fields",
-            "",
-            "involvedObject.kind=Pod,status.phase!=Failed",
-            Ok(true),
-        );
-        check(
-            "a wrong label selector is refused",
-            "app in reviews)",
-            "",
-            Err(()),
-        );
-        check(
-            "a wrong field selector is refused",
-            "",
-            "metadata.name",
-            Err(()),
-        );
+        check("nested fields", "", "involvedObject.kind=Pod,status.phase!=Failed", Ok(true));
+        check("a wrong label selector is refused", "app in reviews)", "", Err(()));
+        check("a wrong field selector is refused", "", "metadata.name", Err(()));
     }
 }

@@ -44,17 +44,12 @@ impl Cluster {
             shutdown.await;
             over.send_replace(true);
         };
-        axum::serve(listener, router)
-            .with_graceful_shutdown(end)
-            .await
+        axum::serve(listener, router).with_graceful_shutdown(end).await
     }
 
     async fn exchange(&self, request: Request, mut over: watch::Receiver<bool>) -> Response<Body> {
         let (parts, body) = request.into_parts();
-        let body = match http_body_util::Limited::new(body, BODY_BYTES_MAX)
-            .collect()
-            .await
-        {
+        let body = match http_body_util::Limited::new(body, BODY_BYTES_MAX).collect().await {
             Ok(body) => body.to_bytes(),
             Err(_) => return bare(StatusCode::PAYLOAD_TOO_LARGE),
         };
@@ -67,10 +62,7 @@ impl Cluster {
         if !matches!(options.get("watch").map(String::as_str), Some("true" | "1")) {
             return response;
         }
-        let limit = options
-            .get("timeoutSeconds")
-            .and_then(|seconds| seconds.parse().ok())
-            .map(Duration::from_secs);
+        let limit = options.get("timeoutSeconds").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
         let end = async move {
             let over = pin!(over.wait_for(|over| *over));
             match limit {

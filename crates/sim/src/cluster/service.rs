@@ -51,9 +51,7 @@ impl Cluster {
     /// The cluster as a tower service; needs no socket and no timer.
     #[must_use]
     pub fn service(&self) -> ApiService {
-        ApiService {
-            cluster: self.clone(),
-        }
+        ApiService { cluster: self.clone() }
     }
 
     /// A client of this cluster, default namespace `default`; must be called inside a tokio runtime.
@@ -70,13 +68,7 @@ impl Cluster {
         let Some(target) = Target::parse(request.uri().path()) else {
             return Ok(render(super::discovery::answer(self, request)));
         };
-        let request = Request::new(
-            request.method(),
-            target,
-            request.uri(),
-            request.headers(),
-            request.body().to_vec(),
-        );
+        let request = Request::new(request.method(), target, request.uri(), request.headers(), request.body().to_vec());
         match self.faults().fate(attempt(&request)) {
             Fate::Pass => Ok(render(self.carry_out(&request))),
             Fate::Refuse(error) => {
@@ -182,17 +174,12 @@ fn json(code: u16, value: &Value) -> Response<Body> {
     } else {
         http::HeaderValue::from_static("application/json")
     };
-    response
-        .headers_mut()
-        .insert(http::header::CONTENT_TYPE, kind);
+    response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
     response
 }
 
 fn stream(watch: Watch) -> Response<Body> {
     let mut response = Response::new(Body::from_stream(watch.lines()));
-    response.headers_mut().insert(
-        http::header::CONTENT_TYPE,
-        http::HeaderValue::from_static("application/json"),
-    );
+    response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     response
 }

@@ -101,10 +101,7 @@ impl Store {
     pub(crate) fn namespace_exists(&self, name: &str) -> bool {
         self.registry
             .by_plural("", "namespaces")
-            .is_some_and(|kind| {
-                self.stored(kind, &(String::new(), name.to_owned()))
-                    .is_some()
-            })
+            .is_some_and(|kind| self.stored(kind, &(String::new(), name.to_owned())).is_some())
     }
 
     /// Where the object with this uid is.
@@ -114,26 +111,16 @@ impl Store {
 
     /// The objects that name `uid` as an owner.
     pub(crate) fn dependents(&self, uid: &str) -> Vec<(KindId, Place)> {
-        self.dependents
-            .get(uid)
-            .map(|found| found.iter().cloned().collect())
-            .unwrap_or_default()
+        self.dependents.get(uid).map(|found| found.iter().cloned().collect()).unwrap_or_default()
     }
 
     /// The changes of a kind after `version`, or 410 if some of them are forgotten.
-    pub(crate) fn since(
-        &self,
-        kind: KindId,
-        version: u64,
-    ) -> Result<impl Iterator<Item = &Entry>, ApiError> {
+    pub(crate) fn since(&self, kind: KindId, version: u64) -> Result<impl Iterator<Item = &Entry>, ApiError> {
         if version < self.forgotten {
             return Err(ApiError::expired(version, self.forgotten));
         }
         let start = self.log.partition_point(|entry| entry.version <= version);
-        Ok(self
-            .log
-            .range(start..)
-            .filter(move |entry| entry.kind == kind))
+        Ok(self.log.range(start..).filter(move |entry| entry.kind == kind))
     }
 
     /// Forgets all changes so far: watches that lie behind get 410 Gone.
@@ -166,23 +153,11 @@ impl Store {
     /// Stores the object under a new version and tells everyone.
     pub(crate) fn put(&mut self, kind: KindId, mut object: Value, owners: Owners) -> Arc<Value> {
         self.version += 1;
-        meta::assign(
-            &mut object,
-            "resourceVersion",
-            Some(json!(self.version.to_string())),
-        );
+        meta::assign(&mut object, "resourceVersion", Some(json!(self.version.to_string())));
         let place = place_of(&object);
         let object = Arc::new(object);
-        let stored = Stored {
-            object: Arc::clone(&object),
-            owners,
-        };
-        let previous = self
-            .objects
-            .entry(kind)
-            .or_default()
-            .insert(place.clone(), stored)
-            .map(|stored| stored.object);
+        let stored = Stored { object: Arc::clone(&object), owners };
+        let previous = self.objects.entry(kind).or_default().insert(place.clone(), stored).map(|stored| stored.object);
         self.unlink(kind, &place, previous.as_deref());
         self.link(kind, place, &object);
         let change = match previous {
@@ -199,28 +174,15 @@ impl Store {
         self.unlink(kind, place, Some(&stored.object));
         self.version += 1;
         let mut last = (*stored.object).clone();
-        meta::assign(
-            &mut last,
-            "resourceVersion",
-            Some(json!(self.version.to_string())),
-        );
+        meta::assign(&mut last, "resourceVersion", Some(json!(self.version.to_string())));
         let last = Arc::new(last);
-        self.announce(
-            kind,
-            ChangeKind::Deleted,
-            Arc::clone(&last),
-            Some(stored.object),
-        );
+        self.announce(kind, ChangeKind::Deleted, Arc::clone(&last), Some(stored.object));
         Some(last)
     }
 
     /// Rewrites the book of field owners without touching the object.
     pub(crate) fn set_owners(&mut self, kind: KindId, place: &Place, owners: Owners) {
-        if let Some(stored) = self
-            .objects
-            .get_mut(&kind)
-            .and_then(|all| all.get_mut(place))
-        {
+        if let Some(stored) = self.objects.get_mut(&kind).and_then(|all| all.get_mut(place)) {
             stored.owners = owners;
         }
     }
@@ -241,35 +203,20 @@ impl Store {
         queue
     }
 
-    fn announce(
-        &mut self,
-        kind: KindId,
-        change: ChangeKind,
-        object: Arc<Value>,
-        previous: Option<Arc<Value>>,
-    ) {
+    fn announce(&mut self, kind: KindId, change: ChangeKind, object: Arc<Value>, previous: Option<Arc<Value>>) {
         let resource = &self.registry.kind(kind).resource;
         self.queues.retain(|queue| {
             let Some(queue) = queue.upgrade() else {
                 return false;
             };
-            queue
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push_back(Change {
-                    resource: resource.clone(),
-                    kind: change,
-                    object: Arc::clone(&object),
-                });
+            queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(Change {
+                resource: resource.clone(),
+                kind: change,
+                object: Arc::clone(&object),
+            });
             true
         });
-        self.log.push_back(Entry {
-            version: self.version,
-            kind,
-            change,
-            object,
-            previous,
-        });
+        self.log.push_back(Entry { version: self.version, kind, change, object, previous });
         if self.log.len() > LOG_ENTRIES_MAX
             && let Some(oldest) = self.log.pop_front()
         {
@@ -280,10 +227,7 @@ impl Store {
     fn link(&mut self, kind: KindId, place: Place, object: &Value) {
         let here = (kind, place);
         for owner in meta::owners(object) {
-            self.dependents
-                .entry(owner.to_owned())
-                .or_default()
-                .insert(here.clone());
+            self.dependents.entry(owner.to_owned()).or_default().insert(here.clone());
         }
         self.places.insert(meta::uid(object).to_owned(), here);
     }
@@ -305,8 +249,5 @@ impl Store {
 
 /// Namespace and name of an object.
 pub(crate) fn place_of(object: &Value) -> Place {
-    (
-        meta::namespace(object).to_owned(),
-        meta::name(object).to_owned(),
-    )
+    (meta::namespace(object).to_owned(), meta::name(object).to_owned())
 }

@@ -30,9 +30,7 @@ pub(crate) fn merge_key(list: &str, parent: &str) -> Option<&'static str> {
 /// Applies the patch to the object.
 pub(crate) fn merge(object: &mut Value, patch: &Value) -> Result<(), ApiError> {
     let Some(patch) = patch.as_object() else {
-        return Err(ApiError::bad_request(
-            "error decoding patch: a strategic merge patch must be an object",
-        ));
+        return Err(ApiError::bad_request("error decoding patch: a strategic merge patch must be an object"));
     };
     merge_map(object, patch, "");
     Ok(())
@@ -138,20 +136,14 @@ fn add_primitives(target: &mut Value, values: &[Value]) {
 }
 
 fn delete_primitives(map: &mut Map<String, Value>, list: &str, values: &Value) {
-    if let (Some(items), Some(gone)) = (
-        map.get_mut(list).and_then(Value::as_array_mut),
-        values.as_array(),
-    ) {
+    if let (Some(items), Some(gone)) = (map.get_mut(list).and_then(Value::as_array_mut), values.as_array()) {
         items.retain(|item| !gone.contains(item));
     }
 }
 
 /// Brings the items into the wanted order; items that the order does not name keep their places at the end.
 fn reorder(map: &mut Map<String, Value>, list: &str, order: &Value, parent: &str) {
-    let (Some(items), Some(order)) = (
-        map.get_mut(list).and_then(Value::as_array_mut),
-        order.as_array(),
-    ) else {
+    let (Some(items), Some(order)) = (map.get_mut(list).and_then(Value::as_array_mut), order.as_array()) else {
         return;
     };
     let key = merge_key(list, parent);
@@ -162,4 +154,62 @@ fn reorder(map: &mut Map<String, Value>, list: &str, order: &Value, parent: &str
         };
         order.iter().position(same).unwrap_or(order.len())
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::needless_pass_by_value, reason = "the cases are written as values")]
+    fn check(sentence: &str, patch: Value, expected: Value) {
+        let mut object = json!({
+            "metadata": {"finalizers": ["a", "b"]},
+            "containers": [
+                {"name": "app", "image": "app:1", "ports": [{"containerPort": 80}], "args": ["x"]},
+                {"name": "proxy", "image": "proxy:1"},
+            ],
+        });
+        merge(&mut object, &patch).expect("the patch is an object");
+        assert_eq!(object, expected, "{sentence}");
+    }
+
+    #[test]
+    fn lists_with_keys_merge_by_item() {
+        let finalizers = json!({"finalizers": ["a", "b"]});
+        let app = json!({"name": "app", "image": "app:1", "ports": [{"containerPort": 80}], "args": ["x"]});
+        let proxy = json!({"name": "proxy", "image": "proxy:1"});
+        check(
+            "an item is changed, nested lists of values are replaced",
+            json!({"containers": [{"name": "app", "image": "app:2", "args": ["y"], "ports": [{"containerPort": 81}]}]}),
+            json!({"metadata": finalizers, "containers": [
+                {"name": "app", "image": "app:2", "ports": [{"containerPort": 80}, {"containerPort": 81}], "args": ["y"]},
+                proxy,
+            ]}),
+        );
+        check(
+            "an item is deleted by directive, another one added",
+            json!({"containers": [{"name": "proxy", "$patch": "delete"}, {"name": "new"}]}),
+            json!({"metadata": finalizers, "containers": [app, {"name": "new"}]}),
+        );
+        check(
+            "the list is replaced by directive",
+            json!({"containers": [{"name": "new"}, {"$patch": "replace"}]}),
+            json!({"metadata": finalizers, "containers": [{"name": "new"}]}),
+        );
+        check(
+            "the order is set, without the items that are not there",
+            json!({"$setElementOrder/containers": [{"name": "proxy"}, {"name": "none"}, {"name": "app"}]}),
+            json!({"metadata": finalizers, "containers": [proxy, app]}),
+        );
+        check(
+            "a null removes, plain lists lose what is named",
+            json!({"containers": null, "metadata": {"$deleteFromPrimitiveList/finalizers": ["a"]}}),
+            json!({"metadata": {"finalizers": ["b"]}}),
+        );
+        check(
+            "a map keeps only the named keys",
+            json!({"$retainKeys": ["metadata"], "metadata": {"x": 1}}),
+            json!({"metadata": {"finalizers": ["a", "b"], "x": 1}}),
+        );
+    }
 }

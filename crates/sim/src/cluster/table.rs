@@ -8,15 +8,12 @@ use super::form::View;
 use super::meta;
 
 /// The table of some objects, in the order given.
-pub(crate) fn table(view: &View, objects: &[Value]) -> Value {
+pub(crate) fn table(view: &View, objects: &[&Value]) -> Value {
     let columns = columns(&view.kind);
     let rows: Vec<Value> = objects
         .iter()
         .map(|object| {
-            let cells: Vec<Value> = columns
-                .iter()
-                .map(|column| column.cell(object, view.now))
-                .collect();
+            let cells: Vec<Value> = columns.iter().map(|column| column.cell(object, view.now)).collect();
             json!({"cells": cells, "object": carried(view, object)})
         })
         .collect();
@@ -44,9 +41,7 @@ fn carried(view: &View, object: &Value) -> Value {
 
 /// The time since a moment as kubectl shortens it: `90s`, `5m`, `3h12m`, `4d`.
 pub(crate) fn age(since: &Value, now: DateTime<Utc>) -> Value {
-    let parsed = since
-        .as_str()
-        .and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+    let parsed = since.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
     match parsed {
         Some(since) => json!(short(now - since.to_utc())),
         None => json!("<unknown>"),

@@ -52,13 +52,8 @@ pub(crate) enum Start {
 
 impl Filter {
     pub(crate) fn shows(&self, object: &Value) -> bool {
-        self.namespace
-            .as_deref()
-            .is_none_or(|namespace| namespace == meta::namespace(object))
-            && self
-                .name
-                .as_deref()
-                .is_none_or(|name| name == meta::name(object))
+        self.namespace.as_deref().is_none_or(|namespace| namespace == meta::namespace(object))
+            && self.name.as_deref().is_none_or(|name| name == meta::name(object))
             && self.selector.matches(object)
     }
 }
@@ -123,7 +118,7 @@ impl Watch {
     fn begin(&mut self, store: &Store) {
         let objects = store.list(self.kind, self.filter.namespace.as_deref());
         for (_, object) in objects.filter(|(_, object)| self.filter.shows(object)) {
-            let line = line("ADDED", self.view.object(object));
+            let line = line("ADDED", &self.view.object(object));
             self.ready.push_back(line);
         }
     }
@@ -136,7 +131,7 @@ impl Watch {
                 "annotations": {"k8s.io/initial-events-end": "true"},
             },
         });
-        self.ready.push_back(line("BOOKMARK", object));
+        self.ready.push_back(line("BOOKMARK", &object));
     }
 
     fn fill(&mut self) {
@@ -150,13 +145,13 @@ impl Watch {
             Ok(entries) => {
                 for entry in entries {
                     if let Some((word, object)) = self.seen(entry) {
-                        self.ready.push_back(line(word, self.view.object(object)));
+                        self.ready.push_back(line(word, &self.view.object(object)));
                     }
                 }
                 self.cursor = store.version();
             }
             Err(error) => {
-                self.ready.push_back(line("ERROR", error.status()));
+                self.ready.push_back(line("ERROR", &error.status()));
                 self.ended = true;
             }
         }
@@ -165,29 +160,16 @@ impl Watch {
     /// A change as this watch sees it: objects may enter or leave what its selector shows.
     fn seen<'a>(&self, entry: &'a Entry) -> Option<(&'static str, &'a Value)> {
         let after = self.filter.shows(&entry.object);
-        let before = entry
-            .previous
-            .as_ref()
-            .is_some_and(|previous| self.filter.shows(previous));
+        let before = entry.previous.as_ref().is_some_and(|previous| self.filter.shows(previous));
         match (entry.change, before, after) {
             (ChangeKind::Deleted, false, _) | (_, false, false) => None,
             (ChangeKind::Deleted, true, _) | (_, true, false) => Some(("DELETED", &entry.object)),
-            (ChangeKind::Added | ChangeKind::Modified, false, true) => {
-                Some(("ADDED", &entry.object))
-            }
-            (ChangeKind::Added | ChangeKind::Modified, true, true) => {
-                Some(("MODIFIED", &entry.object))
-            }
+            (ChangeKind::Added | ChangeKind::Modified, false, true) => Some(("ADDED", &entry.object)),
+            (ChangeKind::Added | ChangeKind::Modified, true, true) => Some(("MODIFIED", &entry.object)),
         }
     }
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the callers build the object for this line"
-)]
-fn line(word: &str, object: Value) -> Bytes {
-    let mut text = json!({"type": word, "object": object}).to_string();
-    text.push('\n');
-    Bytes::from(text)
+fn line(word: &str, object: &Value) -> Bytes {
+    Bytes::from(format!("{{\"type\":\"{word}\",\"object\":{object}}}\n"))
 }

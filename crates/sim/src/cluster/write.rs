@@ -66,9 +66,7 @@ impl Store {
             return Err(ApiError::already_exists(&known, &place.1));
         }
         if !meta::text(&object, "resourceVersion").is_empty() {
-            return Err(ApiError::bad_request(
-                "resourceVersion should not be set on objects to be created",
-            ));
+            return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
         }
         let uid = self.identify();
         seal(&known, &mut object, &uid, write);
@@ -164,11 +162,7 @@ impl Store {
                 .ok_or_else(|| ApiError::not_found(self.registry.kind(kind), &place.1));
         }
         if !meta::deleting(&object) {
-            meta::assign(
-                &mut next,
-                "deletionTimestamp",
-                Some(json!(meta::stamp(now))),
-            );
+            meta::assign(&mut next, "deletionTimestamp", Some(json!(meta::stamp(now))));
             meta::assign(&mut next, "deletionGracePeriodSeconds", Some(json!(0)));
             let generation = meta::generation(&object) + 1;
             if self.registry.kind(kind).custom {
@@ -182,9 +176,7 @@ impl Store {
             self.put(kind, next, owners)
         };
         self.collect(kind, place, now);
-        Ok(self
-            .stored(kind, place)
-            .map_or(stored, |stored| Arc::clone(&stored.object)))
+        Ok(self.stored(kind, place).map_or(stored, |stored| Arc::clone(&stored.object)))
     }
 
     fn no_namespace(&self, name: &str) -> ApiError {
@@ -199,25 +191,12 @@ impl Store {
 fn seal(kind: &Kind, object: &mut Value, uid: &str, write: &Write<'_>) {
     let generation = object["metadata"]["generation"].as_i64().unwrap_or(1);
     meta::assign(object, "uid", Some(json!(uid)));
-    meta::assign(
-        object,
-        "creationTimestamp",
-        Some(json!(meta::stamp(write.now))),
-    );
-    for field in [
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "managedFields",
-        "selfLink",
-    ] {
+    meta::assign(object, "creationTimestamp", Some(json!(meta::stamp(write.now))));
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "managedFields", "selfLink"] {
         meta::assign(object, field, None);
     }
     if counts_generations(kind) {
-        let first = if write.part == Part::Whole {
-            generation
-        } else {
-            1
-        };
+        let first = if write.part == Part::Whole { generation } else { 1 };
         meta::assign(object, "generation", Some(json!(first)));
     }
     if !kind.resource.namespaced {
@@ -244,9 +223,7 @@ fn check_preconditions(kind: &Kind, old: &Value, new: &Value) -> Result<(), ApiE
             &[Cause {
                 field: "metadata.resourceVersion".to_owned(),
                 reason: "FieldValueInvalid",
-                message: format!(
-                    "Invalid value: \"{version}\": must be the number that a read returned"
-                ),
+                message: format!("Invalid value: \"{version}\": must be the number that a read returned"),
             }],
         ));
     }
@@ -308,10 +285,8 @@ fn merge_parts(kind: &Kind, old: &Value, new: Value, part: Part) -> Value {
 
 fn counts_generations(kind: &Kind) -> bool {
     kind.custom
-        || matches!(
-            kind.resource.plural.as_ref(),
-            "deployments" | "replicasets" | "jobs"
-        ) && !kind.resource.group.is_empty()
+        || matches!(kind.resource.plural.as_ref(), "deployments" | "replicasets" | "jobs")
+            && !kind.resource.group.is_empty()
 }
 
 fn spec_differs(kind: &Kind, old: &Value, new: &Value) -> bool {

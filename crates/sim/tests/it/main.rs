@@ -1,0 +1,3 @@
+//! Tests of the simulator from outside: real programs against its sockets.
+
+mod kubectl;
