@@ -1,11 +1,13 @@
 //! When requests arrive: evenly spaced, however time is cut into intervals.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::REQUESTS_PER_SECOND_MAX;
 
 /// One request is due whenever this much of rate × time has passed: a millionth of a request a second, times a nanosecond.
 const ONE_REQUEST: u128 = 1_000_000 * 1_000_000_000;
+
+const NANOS_PER_MS: u128 = 1_000_000;
 
 /// A rate and what of the next request is already due. Whole numbers, so that the cuts leave no rounding behind.
 #[derive(Debug, Clone, Default)]
@@ -20,10 +22,12 @@ impl Arrivals {
         self.rate_micro = (requests_per_second.clamp(0.0, REQUESTS_PER_SECOND_MAX) * 1e6).round() as u64;
     }
 
-    /// The arrivals in [from, to), in order.
-    pub(super) fn within(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    /// The arrivals in [from, to), in order, in milliseconds since 1970.
+    pub(super) fn within(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<i64> {
         let span = u128::from((to - from).num_nanoseconds().unwrap_or(0).max(0).unsigned_abs());
         let rate = u128::from(self.rate_micro);
+        // What is below a millisecond matters for the spacing only within one interval.
+        let begin_ms = from.timestamp_millis();
         let mut times = Vec::new();
         if rate == 0 {
             return times;
@@ -35,7 +39,7 @@ impl Arrivals {
             if after >= span {
                 break;
             }
-            times.push(from + TimeDelta::nanoseconds(i64::try_from(after).unwrap_or(i64::MAX)));
+            times.push(begin_ms + i64::try_from(after / NANOS_PER_MS).unwrap_or(i64::MAX));
             number += 1;
         }
         self.due = self.due + rate * span - (number - 1) * ONE_REQUEST;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::Traffic;
@@ -33,6 +32,8 @@ struct Lane {
     /// `None` if there is no destination at all.
     subset: Option<String>,
     end: End,
+    /// Since the last report.
+    requests: u64,
 }
 
 /// Where a lane ends.
@@ -53,6 +54,8 @@ struct Server {
     hash: String,
     /// `None` if its telemetry is missing.
     call: Option<CallId>,
+    /// Since the last report.
+    requests: u64,
 }
 
 impl Table {
@@ -63,7 +66,8 @@ impl Table {
             flags,
             call: world.1.call(&Call::refused(&caller, host)),
         };
-        let nowhere = |status, flags| Lane { weight: 1, subset: None, end: proxy(&traffic.host, status, flags) };
+        let nowhere =
+            |status, flags| Lane { weight: 1, subset: None, end: proxy(&traffic.host, status, flags), requests: 0 };
         let lane = |target: &Target, unknown: (u16, &'static str)| {
             let end = match resolve(target, &traffic.namespace, seen) {
                 Endpoints::Unknown => proxy(&target.host, unknown.0, unknown.1),
@@ -73,7 +77,7 @@ impl Table {
                     End::Pods(pods.iter().map(|pod| server(pod, &caller, &target.host, world)).collect())
                 }
             };
-            Lane { weight: target.weight, subset: Some(target.subset.clone().unwrap_or_default()), end }
+            Lane { weight: target.weight, subset: Some(target.subset.clone().unwrap_or_default()), end, requests: 0 }
         };
         let lanes: Vec<Lane> = match decide(&seen.routes.virtual_services, traffic) {
             Decision::Plain(target) => vec![lane(&target, (404, "NR"))],
@@ -96,42 +100,68 @@ impl Table {
         self
     }
 
-    /// Sends one request for each of `times`.
-    pub(super) fn serve(&mut self, times: &[DateTime<Utc>], world: World<'_>, rng: &mut Rng) -> Served {
-        let mut served = Served::default();
+    /// Sends one request for each of `times_ms`.
+    pub(super) fn serve(&mut self, times_ms: &[i64], world: World<'_>, rng: &mut Rng) -> Served {
+        let mut served = Served { requests: times_ms.len() as u64, ..Served::default() };
         let mut recording = world.1.recording();
-        for time in times {
+        for time_ms in times_ms {
             self.turn += 1;
-            served.requests += 1;
-            let lane = pick(&self.lanes, rng.below(self.weight_total));
-            if let Some(subset) = &lane.subset {
-                count(&mut served.by_subset, subset);
-            }
-            match &lane.end {
+            let ticket = rng.below(self.weight_total);
+            let lane = pick(&mut self.lanes, ticket);
+            lane.requests += 1;
+            match &mut lane.end {
                 End::Proxy { status, flags, call } => {
-                    recording.add(*call, *time, Outcome { status: *status, flags, duration_ms: 0.0 });
-                    let by_routing = u64::from(*flags != "-");
-                    served.failed += by_routing.max(u64::from(*status >= 500));
-                    served.failed_by_routing += by_routing;
-                    if by_routing > 0 {
-                        count(&mut served.by_flag, flags);
-                    }
+                    recording.add(*call, *time_ms, Outcome { status: *status, flags, duration_ms: 0.0 });
                 }
                 End::Pods(servers) => {
                     // Never empty, see `Endpoints::Pods`.
-                    let server = &servers[(self.turn % servers.len() as u64) as usize];
+                    let index = (self.turn % servers.len() as u64) as usize;
+                    let server = &mut servers[index];
+                    server.requests += 1;
                     let response = world.0.respond(&server.pod, rng);
+                    served.failed += u64::from(response.status >= 500);
                     if let Some(call) = server.call {
                         let outcome =
                             Outcome { status: response.status, flags: "-", duration_ms: response.duration_ms };
-                        recording.add(call, *time, outcome);
+                        recording.add(call, *time_ms, outcome);
                     }
-                    served.failed += u64::from(response.status >= 500);
-                    count(&mut served.by_pod_hash, &server.hash);
                 }
             }
         }
+        for lane in &mut self.lanes {
+            lane.report(&mut served);
+        }
         served
+    }
+}
+
+impl Lane {
+    /// Adds what was counted since the last report, and starts over.
+    fn report(&mut self, served: &mut Served) {
+        let requests = std::mem::take(&mut self.requests);
+        if requests == 0 {
+            return;
+        }
+        if let Some(subset) = &self.subset {
+            *served.by_subset.entry(subset.clone()).or_default() += requests;
+        }
+        match &mut self.end {
+            End::Proxy { status, flags, .. } => {
+                let by_routing = *flags != "-";
+                if by_routing {
+                    served.failed_by_routing += requests;
+                    *served.by_flag.entry((*flags).to_owned()).or_default() += requests;
+                }
+                if by_routing || *status >= 500 {
+                    served.failed += requests;
+                }
+            }
+            End::Pods(servers) => {
+                for server in servers.iter_mut().filter(|server| server.requests > 0) {
+                    *served.by_pod_hash.entry(server.hash.clone()).or_default() += std::mem::take(&mut server.requests);
+                }
+            }
+        }
     }
 }
 
@@ -140,26 +170,17 @@ fn server(pod: &Arc<Value>, caller: &Caller, host: &str, world: World<'_>) -> Se
         Telemetry::Reported => Some(world.1.call(&Call::answered(caller, host, server_of(pod)))),
         Telemetry::Missing => None,
     };
-    Server { pod: Arc::clone(pod), hash: hash_of(pod).to_owned(), call }
+    Server { pod: Arc::clone(pod), hash: hash_of(pod).to_owned(), call, requests: 0 }
 }
 
 /// The lane in whose share of the weights `ticket` lies.
-fn pick(lanes: &[Lane], ticket: u64) -> &Lane {
+fn pick(lanes: &mut [Lane], ticket: u64) -> &mut Lane {
     let mut before = 0;
-    lanes
-        .iter()
-        .find(|lane| {
-            before += lane.weight;
-            ticket < before
-        })
-        .unwrap_or(&lanes[lanes.len() - 1])
-}
-
-fn count(counts: &mut std::collections::BTreeMap<String, u64>, name: &str) {
-    match counts.get_mut(name) {
-        Some(count) => *count += 1,
-        None => {
-            counts.insert(name.to_owned(), 1);
-        }
-    }
+    let found = lanes.iter().position(|lane| {
+        before += lane.weight;
+        ticket < before
+    });
+    // A ticket is always below the sum of the weights.
+    let last = lanes.len() - 1;
+    &mut lanes[found.unwrap_or(last)]
 }

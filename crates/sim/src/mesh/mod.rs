@@ -151,8 +151,9 @@ impl Mesh {
 
     /// Takes note that the cluster looks like `view` from `now` on. Times must not go back.
     pub fn observe(&mut self, now: DateTime<Utc>, view: MeshView) {
-        self.propagation.observe(now, view);
-        self.generation += 1;
+        if self.propagation.observe(now, view) {
+            self.generation += 1;
+        }
     }
 
     /// Plays the requests of `traffic` that arrive in [from, to), and records each.

@@ -49,8 +49,11 @@ impl Propagation {
         Self { delay_max, rng, truth: Arc::clone(&empty), routes: track(), subsets: track(), endpoints: track() }
     }
 
-    /// Takes note that the cluster looks like `view` from `now` on.
-    pub(super) fn observe(&mut self, now: DateTime<Utc>, view: MeshView) {
+    /// Takes note that the cluster looks like `view` from `now` on. False if that is nothing new.
+    pub(super) fn observe(&mut self, now: DateTime<Utc>, view: MeshView) -> bool {
+        if *self.truth == view {
+            return self.advance(now);
+        }
         let view = Arc::new(view);
         self.truth = Arc::clone(&view);
         let routes_changed = self.routes.last.virtual_services != view.virtual_services;
@@ -69,6 +72,7 @@ impl Propagation {
             self.endpoints.push(due, view);
         }
         self.advance(now);
+        true
     }
 
     /// Lets everything arrive that is due at `now`. True if something arrived.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::timeline::{Cell, Timeline};
+use super::timeline::{Seconds, Timeline};
 
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,33 +108,38 @@ pub struct Store {
 /// The contents behind the lock; the metrics sources read them.
 #[derive(Debug)]
 pub(crate) struct Contents {
-    pub(crate) config: StoreConfig,
+    pub(crate) scrapes: Scrapes,
     pub(crate) calls: Vec<Recorded>,
     ids: BTreeMap<Call, CallId>,
-    /// By service name, then by second since 1970.
-    pub(crate) services: BTreeMap<String, BTreeMap<i64, Cell>>,
+    /// SkyWalking's services by name, in the order in which they were first seen.
+    services: Vec<(String, Seconds)>,
 }
 
 /// What is known about one call.
 #[derive(Debug)]
 pub(crate) struct Recorded {
     pub(crate) call: Call,
-    service: Option<String>,
+    /// Index into the services.
+    service: Option<usize>,
     /// By status and flags; a handful at most.
     pub(crate) outcomes: Vec<((u16, &'static str), Timeline)>,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self::new(StoreConfig::default())
+        Self::new(&StoreConfig::default())
     }
 }
 
 impl Store {
     /// An empty store.
     #[must_use]
-    pub fn new(config: StoreConfig) -> Self {
-        let contents = Contents { config, calls: Vec::new(), ids: BTreeMap::new(), services: BTreeMap::new() };
+    pub fn new(config: &StoreConfig) -> Self {
+        let scrapes = Scrapes {
+            first_ms: config.first_scrape.timestamp_millis(),
+            interval_ms: config.scrape_interval.num_milliseconds().max(1),
+        };
+        let contents = Contents { scrapes, calls: Vec::new(), ids: BTreeMap::new(), services: Vec::new() };
         Self { contents: Arc::new(Mutex::new(contents)) }
     }
 
@@ -146,7 +151,7 @@ impl Store {
             return *id;
         }
         let id = CallId(contents.calls.len());
-        let service = call.server.as_ref().map(Server::skywalking_name);
+        let service = call.server.as_ref().map(|server| contents.service_index(server.skywalking_name()));
         contents.calls.push(Recorded { call: call.clone(), service, outcomes: Vec::new() });
         contents.ids.insert(call.clone(), id);
         id
@@ -171,10 +176,11 @@ pub struct Recording<'a> {
 }
 
 impl Recording<'_> {
-    /// Counts one request that arrived at `time`. An id of another store is ignored.
-    pub fn add(&mut self, call: CallId, time: DateTime<Utc>, outcome: Outcome) {
+    /// Counts one request that arrived at `time_ms`, in milliseconds since 1970. An id of another store is ignored.
+    pub fn add(&mut self, call: CallId, time_ms: i64, outcome: Outcome) {
         let contents = &mut *self.contents;
-        let scrape = contents.config.scrape_after(time);
+        // A scrape sees what came before it.
+        let scrape = contents.scrapes.at(time_ms) + 1;
         let Some(recorded) = contents.calls.get_mut(call.0) else {
             return;
         };
@@ -184,34 +190,41 @@ impl Recording<'_> {
             recorded.outcomes.len() - 1
         });
         recorded.outcomes[index].1.add(scrape, outcome.duration_ms);
-        if let Some(service) = &recorded.service {
-            if !contents.services.contains_key(service) {
-                contents.services.insert(service.clone(), BTreeMap::new());
-            }
-            if let Some(cells) = contents.services.get_mut(service) {
-                cells.entry(time.timestamp()).or_default().add(outcome.status, outcome.duration_ms);
-            }
+        if let Some((_, seconds)) = recorded.service.and_then(|index| contents.services.get_mut(index)) {
+            seconds.add(time_ms.div_euclid(1000), outcome.status, outcome.duration_ms);
         }
     }
 }
 
-impl StoreConfig {
-    /// The number of the last scrape at or before a time in milliseconds since 1970; the first scrape is number 0.
-    pub(crate) fn scrape_at(&self, time_ms: i64) -> i64 {
-        (time_ms - self.first_scrape.timestamp_millis()).div_euclid(self.interval_ms())
+impl Contents {
+    /// What a SkyWalking service did; `None` if it was never seen.
+    pub(crate) fn service(&self, name: &str) -> Option<&Seconds> {
+        self.services.iter().find(|(known, seconds)| known == name && !seconds.is_empty()).map(|(_, seconds)| seconds)
     }
 
-    /// When a scrape is made, in milliseconds since 1970.
-    pub(crate) fn scrape_time(&self, scrape: i64) -> i64 {
-        self.first_scrape.timestamp_millis() + scrape * self.interval_ms()
+    fn service_index(&mut self, name: String) -> usize {
+        self.services.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
+            self.services.push((name, Seconds::default()));
+            self.services.len() - 1
+        })
+    }
+}
+
+/// When scrapes are made, in milliseconds since 1970; the first one is number 0.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scrapes {
+    first_ms: i64,
+    interval_ms: i64,
+}
+
+impl Scrapes {
+    /// The number of the last scrape at or before a time.
+    pub(crate) fn at(self, time_ms: i64) -> i64 {
+        time_ms.saturating_sub(self.first_ms).div_euclid(self.interval_ms)
     }
 
-    /// The first scrape that sees a request of this time.
-    fn scrape_after(&self, time: DateTime<Utc>) -> i64 {
-        self.scrape_at(time.timestamp_millis()) + 1
-    }
-
-    fn interval_ms(&self) -> i64 {
-        self.scrape_interval.num_milliseconds().max(1)
+    /// When a scrape is made.
+    pub(crate) fn time_ms(self, number: i64) -> i64 {
+        self.first_ms + number * self.interval_ms
     }
 }

@@ -54,8 +54,8 @@ fn served(quality: Quality, telemetry: Telemetry) -> Sources {
     Sources::new(&store, skywalking::Config::default())
 }
 
-fn body(request: Request<Bytes>, sources: &Sources) -> Value {
-    let response = sources.respond(&request, noon() + TimeDelta::minutes(20));
+fn body(request: &Request<Bytes>, sources: &Sources) -> Value {
+    let response = sources.respond(request, noon() + TimeDelta::minutes(20));
     assert_eq!(response.status(), StatusCode::OK);
     serde_json::from_slice(response.body()).unwrap()
 }
@@ -66,7 +66,7 @@ fn apdex(sources: &Sources) -> Option<u64> {
         entity: { scope: Service, serviceName: \"canary|reviews|bookinfo|cluster-1|-\", normal: true } }, \
         duration: { start: \"2024-10-04 1210\", end: \"2024-10-04 1218\", step: MINUTE }) { value isEmptyValue } }";
     let request = Request::post("/graphql").header("content-type", "application/json");
-    let answer = body(request.body(Bytes::from(json!({ "query": query }).to_string())).unwrap(), sources);
+    let answer = body(&request.body(Bytes::from(json!({ "query": query }).to_string())).unwrap(), sources);
     let value = &answer["data"]["a"];
     (value["isEmptyValue"] == false).then(|| value["value"].as_u64().unwrap())
 }
@@ -76,7 +76,7 @@ fn rate_and_p99(sources: &Sources) -> Option<(f64, f64)> {
     let canary = "reporter=\"destination\",destination_workload=\"reviews-rollout\",destination_version=\"canary\"";
     let ask = |query: String| -> Option<f64> {
         let encoded: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        let answer = body(Request::get(format!("/api/v1/query?query={encoded}")).body(Bytes::new()).unwrap(), sources);
+        let answer = body(&Request::get(format!("/api/v1/query?query={encoded}")).body(Bytes::new()).unwrap(), sources);
         answer["data"]["result"][0]["value"][1].as_str().map(|value| value.parse().unwrap())
     };
     let rate = ask(format!(

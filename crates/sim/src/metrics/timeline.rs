@@ -1,7 +1,5 @@
 //! Counters as a scraper sees them (by scrape) and as an aggregating collector sees them (by second).
 
-use std::collections::BTreeMap;
-
 /// Upper bounds in milliseconds of Istio's request duration histogram; a bucket without bound follows.
 pub(crate) const BUCKETS_MS: [f64; 19] = [
     0.5,
@@ -35,10 +33,10 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    fn add(&mut self, duration_ms: f64) {
+    fn add(&mut self, duration_ms: f64, bucket: usize) {
         self.requests += 1;
         self.duration_ms += duration_ms;
-        self.buckets[BUCKETS_MS.partition_point(|bound| *bound < duration_ms)] += 1;
+        self.buckets[bucket] += 1;
     }
 
     /// How many requests took at most the bound of bucket `index`.
@@ -56,6 +54,12 @@ pub(crate) struct Timeline {
 impl Timeline {
     /// Counts a request that is visible from scrape number `scrape` on.
     pub(crate) fn add(&mut self, scrape: i64, duration_ms: f64) {
+        let bucket = BUCKETS_MS.iter().position(|bound| duration_ms <= *bound).unwrap_or(BUCKETS_MS.len());
+        if let Some((at, totals)) = self.changes.last_mut()
+            && *at == scrape
+        {
+            return totals.add(duration_ms, bucket);
+        }
         // Streams that share a series are played one after the other, so a request may belong to an earlier scrape.
         let position = self.changes.partition_point(|(at, _)| *at < scrape);
         if self.changes.get(position).is_none_or(|(at, _)| *at != scrape) {
@@ -63,7 +67,7 @@ impl Timeline {
             self.changes.insert(position, (scrape, before));
         }
         for (_, totals) in &mut self.changes[position..] {
-            totals.add(duration_ms);
+            totals.add(duration_ms, bucket);
         }
     }
 
@@ -90,8 +94,8 @@ pub(crate) struct Cell {
     pub(crate) tolerated: u64,
     /// Sum of whole milliseconds.
     pub(crate) latency_ms: u64,
-    /// Calls by latency in steps of [`LATENCY_STEP_MS`].
-    pub(crate) latencies: BTreeMap<u64, u64>,
+    /// Each call's latency in steps of [`LATENCY_STEP_MS`], in no order.
+    pub(crate) latencies: Vec<u32>,
 }
 
 /// SkyWalking computes percentiles with this precision.
@@ -100,13 +104,50 @@ pub(crate) const LATENCY_STEP_MS: u64 = 10;
 /// The Apdex threshold of SkyWalking's default settings.
 pub(crate) const APDEX_THRESHOLD_MS: u64 = 500;
 
+/// What one service did, by second since 1970.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seconds {
+    cells: Vec<(i64, Cell)>,
+}
+
+impl Seconds {
+    pub(crate) fn add(&mut self, second: i64, status: u16, duration_ms: f64) {
+        let last = self.cells.len().wrapping_sub(1);
+        let index = match self.cells.last() {
+            Some((at, _)) if *at == second => last,
+            Some(_) | None => {
+                let position = self.cells.partition_point(|(at, _)| *at < second);
+                if self.cells.get(position).is_none_or(|(at, _)| *at != second) {
+                    self.cells.insert(position, (second, Cell::default()));
+                }
+                position
+            }
+        };
+        self.cells[index].1.add(status, duration_ms);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    /// The sum over the seconds [from, to).
+    pub(crate) fn sum(&self, from: i64, to: i64) -> Cell {
+        let begin = self.cells.partition_point(|(at, _)| *at < from);
+        let mut sum = Cell::default();
+        for (_, cell) in self.cells[begin..].iter().take_while(|(at, _)| *at < to) {
+            sum.merge(cell);
+        }
+        sum
+    }
+}
+
 impl Cell {
     pub(crate) fn add(&mut self, status: u16, duration_ms: f64) {
         let latency = duration_ms.max(0.0) as u64;
         let succeeded = (200..400).contains(&status);
         self.calls += 1;
         self.latency_ms += latency;
-        *self.latencies.entry(latency / LATENCY_STEP_MS).or_default() += 1;
+        self.latencies.push(u32::try_from(latency / LATENCY_STEP_MS).unwrap_or(u32::MAX));
         if succeeded {
             self.succeeded += 1;
             self.satisfied += u64::from(latency <= APDEX_THRESHOLD_MS);
@@ -121,8 +162,6 @@ impl Cell {
         self.satisfied += satisfied;
         self.tolerated += tolerated;
         self.latency_ms += latency_ms;
-        for (step, count) in latencies {
-            *self.latencies.entry(*step).or_default() += count;
-        }
+        self.latencies.extend_from_slice(latencies);
     }
 }

@@ -72,9 +72,9 @@ impl Contents {
 
     /// The points of the scrapes after `after` and not after `until`, from scrape number `first` on.
     fn points(&self, first: i64, after: i64, until: i64, read: impl Fn(i64) -> Option<f64>) -> Vec<(i64, f64)> {
-        let begin = (self.config.scrape_at(after) + 1).max(first);
-        (begin..=self.config.scrape_at(until))
-            .filter_map(|scrape| Some((self.config.scrape_time(scrape), read(scrape)?)))
+        let begin = (self.scrapes.at(after) + 1).max(first);
+        (begin..=self.scrapes.at(until))
+            .filter_map(|scrape| Some((self.scrapes.time_ms(scrape), read(scrape)?)))
             .collect()
     }
 }

@@ -1,9 +1,9 @@
 //! A Duration of SkyWalking: a list of buckets, both ends included, read in the server's time zone.
 
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use serde_json::Value;
 
-use super::super::timeline::Cell;
+use super::super::timeline::{Cell, Seconds};
 
 /// The width of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,19 +92,9 @@ impl Bucket {
     }
 
     /// What a service did in this bucket, as far as it is visible before `visible_until`; `None` if nothing.
-    pub(super) fn cell(
-        &self,
-        cells: &std::collections::BTreeMap<i64, Cell>,
-        visible_until: DateTime<chrono::Utc>,
-    ) -> Option<Cell> {
+    pub(super) fn cell(&self, service: &Seconds, visible_until: DateTime<Utc>) -> Option<Cell> {
         let end = (self.begin + self.step.seconds()).min(visible_until.timestamp());
-        if self.step == Step::Second || self.begin >= end {
-            return None;
-        }
-        let mut sum = Cell::default();
-        for (_, cell) in cells.range(self.begin..end) {
-            sum.merge(cell);
-        }
-        (sum.calls > 0).then_some(sum)
+        let sum = service.sum(self.begin, end);
+        (self.step != Step::Second && sum.calls > 0).then_some(sum)
     }
 }

@@ -1,11 +1,9 @@
 //! One function for each query of the schema; values are complete, the document cuts them.
 
-use std::collections::BTreeMap;
-
 use chrono::Utc;
 use serde_json::{Value, json};
 
-use super::super::timeline::Cell;
+use super::super::timeline::{Cell, Seconds};
 use super::duration::{Bucket, buckets};
 use super::values::{Metric, RANKS, percentile};
 use super::{Asked, Version, expression};
@@ -52,7 +50,7 @@ fn list_metrics(arguments: &Value) -> Result<Value, String> {
 }
 
 fn find_service(name: &str, asked: Asked<'_>) -> Value {
-    if !asked.store.lock().services.contains_key(name) {
+    if asked.store.lock().service(name).is_none() {
         return Value::Null;
     }
     json!({ "id": service_id(name), "name": name, "shortName": name, "group": "", "layers": ["MESH"], "normal": true })
@@ -101,8 +99,8 @@ pub(super) fn service_in(entity: &Value) -> Option<&str> {
 pub(super) fn cells(service: &str, duration: &Value, asked: Asked<'_>) -> Result<Vec<(Bucket, Option<Cell>)>, String> {
     let visible_until = asked.now.with_timezone(&Utc) - asked.config.flush_lag;
     let store = asked.store.lock();
-    let none = BTreeMap::new();
-    let of_service = store.services.get(service).unwrap_or(&none);
+    let none = Seconds::default();
+    let of_service = store.service(service).unwrap_or(&none);
     Ok(buckets(duration, asked.config.time_zone)?
         .into_iter()
         .map(|bucket| (bucket, bucket.cell(of_service, visible_until)))

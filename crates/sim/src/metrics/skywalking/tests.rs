@@ -35,7 +35,11 @@ fn store(minutes: &[(i64, &[(u16, f64)])]) -> Store {
     for (offset, requests) in minutes {
         for (index, (status, duration_ms)) in requests.iter().enumerate() {
             let time = minute(*offset) + TimeDelta::seconds(index as i64);
-            store.recording().add(call, time, Outcome { status: *status, flags: "-", duration_ms: *duration_ms });
+            store.recording().add(
+                call,
+                time.timestamp_millis(),
+                Outcome { status: *status, flags: "-", duration_ms: *duration_ms },
+            );
         }
     }
     store

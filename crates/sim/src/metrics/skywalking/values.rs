@@ -53,13 +53,9 @@ impl Metric {
 
 /// The latency in milliseconds that `rank` percent of the calls did not exceed, rounded down to the server's precision.
 pub(super) fn percentile(cell: &Cell, rank: u64) -> u64 {
-    let wanted = (cell.calls * rank + 50) / 100;
-    let mut seen = 0;
-    for (step, count) in &cell.latencies {
-        seen += count;
-        if seen >= wanted {
-            return step * LATENCY_STEP_MS;
-        }
-    }
-    0
+    let mut latencies = cell.latencies.clone();
+    latencies.sort_unstable();
+    let wanted = ((cell.calls * rank + 50) / 100).max(1);
+    let index = usize::try_from(wanted - 1).unwrap_or(usize::MAX);
+    latencies.get(index).map_or(0, |step| u64::from(*step) * LATENCY_STEP_MS)
 }

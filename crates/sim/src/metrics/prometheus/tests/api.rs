@@ -31,9 +31,17 @@ fn server() -> Prometheus {
     for second in 0..600 {
         let time = noon() + TimeDelta::seconds(second);
         if second % 10 == 0 {
-            store.recording().add(refused, time, Outcome { status: 503, flags: "UH", duration_ms: 0.0 });
+            store.recording().add(
+                refused,
+                time.timestamp_millis(),
+                Outcome { status: 503, flags: "UH", duration_ms: 0.0 },
+            );
         } else {
-            store.recording().add(answered, time, Outcome { status: 200, flags: "-", duration_ms: 60.0 });
+            store.recording().add(
+                answered,
+                time.timestamp_millis(),
+                Outcome { status: 200, flags: "-", duration_ms: 60.0 },
+            );
         }
     }
     Prometheus::new(store)
