@@ -8,7 +8,7 @@ use serin_core::analysis::condition::{Condition, ConditionErrorKind, MetricResul
 const CASES: &str = include_str!("../data/condition_cases.jsonl");
 
 fn now() -> DateTime<Utc> {
-    DateTime::from_timestamp(1_790_000_000, 0).unwrap()
+    DateTime::from_timestamp(1_790_000_000, 0).expect("test data")
 }
 
 fn number(json: &serde_json::Value) -> f64 {
@@ -17,14 +17,14 @@ fn number(json: &serde_json::Value) -> f64 {
         Some("+Inf") => f64::INFINITY,
         Some("-Inf") => f64::NEG_INFINITY,
         Some(other) => panic!("{other} is no number"),
-        None => json.as_f64().unwrap(),
+        None => json.as_f64().expect("test data"),
     }
 }
 
 fn result(kind: &str, text: &str) -> MetricResult {
-    let json: serde_json::Value = serde_json::from_str(text).unwrap();
+    let json: serde_json::Value = serde_json::from_str(text).expect("test data");
     match kind {
-        "vec" => MetricResult::Vector(json.as_array().unwrap().iter().map(number).collect()),
+        "vec" => MetricResult::Vector(json.as_array().expect("test data").iter().map(number).collect()),
         "scalar" => MetricResult::Scalar(number(&json)),
         "json" => MetricResult::Json(json),
         other => panic!("unknown type {other}"),
@@ -44,8 +44,8 @@ fn every_recorded_verdict_is_ours_too() {
     let mut count = 0;
     let mut wrong = Vec::new();
     for line in CASES.lines() {
-        let case: serde_json::Value = serde_json::from_str(line).unwrap();
-        let field = |name: &str| case[name].as_str().unwrap().to_owned();
+        let case: serde_json::Value = serde_json::from_str(line).expect("test data");
+        let field = |name: &str| case[name].as_str().expect("test data").to_owned();
         let ours = verdict(&field("expression"), &result(&field("type"), &field("result")));
         if ours != field("verdict") {
             wrong.push(format!("{ours} instead of {line}"));
@@ -142,7 +142,7 @@ fn errors_say_where_and_what() {
 #[test]
 fn absence_is_handled_only_by_a_call() {
     let check = |expression: &str, wanted: bool| {
-        assert_eq!(Condition::parse(expression).unwrap().handles_absence(), wanted, "{expression}");
+        assert_eq!(Condition::parse(expression).expect("test data").handles_absence(), wanted, "{expression}");
     };
     check("len(result) > 0 && result[0] > 1", true);
     check("result | len() > 0", true);
@@ -160,7 +160,10 @@ fn times_are_computed_from_the_given_moment() {
     let five = TimeDelta::minutes(5);
     assert_eq!(evaluate_time("now() - duration(\"5m\")", now()), Ok(now() - five));
     assert_eq!(evaluate_time("now().Add(duration('-5m'))", now()), Ok(now() - five));
-    assert_eq!(evaluate_time("date('2024-01-02T03:04:05+01:00')", now()).unwrap().timestamp(), 1_704_161_045);
+    assert_eq!(
+        evaluate_time("date('2024-01-02T03:04:05+01:00')", now()).expect("test data").timestamp(),
+        1_704_161_045
+    );
     let not_a_time = evaluate_time("1 + 1", now()).unwrap_err();
     assert!(not_a_time.message.contains("expected time.Time"), "{not_a_time}");
     assert!(evaluate_time("result", now()).unwrap_err().message.contains("unknown name"));
@@ -171,7 +174,7 @@ fn on_a_small_stack(expression: String, result: MetricResult) -> Option<Conditio
     let run = move || {
         Condition::parse(&expression).and_then(|condition| condition.evaluate(&result, now())).err().map(|e| e.kind)
     };
-    std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap().join().expect("no panic")
+    std::thread::Builder::new().stack_size(2 << 20).spawn(run).expect("test data").join().expect("no panic")
 }
 
 #[test]
@@ -219,7 +222,7 @@ fn what_is_just_within_the_limits_works() {
         let verdict = std::thread::Builder::new()
             .stack_size(2 << 20)
             .spawn(move || Condition::parse(&expression)?.evaluate(&MetricResult::Scalar(1.0), now()))
-            .unwrap()
+            .expect("test data")
             .join()
             .expect("no panic");
         assert_eq!(verdict, Ok(wanted));
@@ -231,13 +234,14 @@ fn what_is_just_within_the_limits_works() {
     check("len(1..999998) == 999998".to_owned(), true);
     check("5 in 1..9223372036854775807".to_owned(), true);
     let deep = (0..120).fold(serde_json::json!(1), |inner, _| serde_json::json!([inner]));
-    let same = Condition::parse("result == result && toJSON(result) != \"\" && flatten(result) == [1]").unwrap();
+    let same =
+        Condition::parse("result == result && toJSON(result) != \"\" && flatten(result) == [1]").expect("test data");
     assert_eq!(same.evaluate(&MetricResult::Json(deep), now()), Ok(true));
 }
 
 fn expressions() -> Vec<String> {
-    let cases = CASES.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    let mut all: Vec<_> = cases.map(|case| case["expression"].as_str().unwrap().to_owned()).collect();
+    let cases = CASES.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("test data"));
+    let mut all: Vec<_> = cases.map(|case| case["expression"].as_str().expect("test data").to_owned()).collect();
     all.sort();
     all.dedup();
     all

@@ -57,11 +57,11 @@ pub(super) enum Kind {
     /// A call of anything that is not a builtin.
     Call {
         callee: Arc<Node>,
-        arguments: Vec<Node>,
+        arguments: Vec<Arc<Node>>,
     },
     Builtin {
         name: &'static str,
-        arguments: Vec<Node>,
+        arguments: Vec<Arc<Node>>,
     },
     /// The second argument of `all`, `map` and their like.
     Predicate(Arc<Node>),
@@ -70,14 +70,14 @@ pub(super) enum Kind {
         value: Arc<Node>,
         body: Arc<Node>,
     },
-    Sequence(Vec<Node>),
+    Sequence(Vec<Arc<Node>>),
     Conditional {
         condition: Arc<Node>,
         yes: Arc<Node>,
         no: Arc<Node>,
     },
-    Array(Vec<Node>),
-    Map(Vec<(Node, Node)>),
+    Array(Vec<Arc<Node>>),
+    Map(Vec<(Arc<Node>, Arc<Node>)>),
 }
 
 /// Operators with one operand.
@@ -188,11 +188,18 @@ pub(super) fn children(kind: &Kind) -> Vec<&Node> {
         Kind::Binary(_, left, right) => vec![left, right],
         Kind::Member { of, key, .. } => vec![of, key],
         Kind::Slice { of, from, to } => std::iter::once(of).chain(from).chain(to).map(AsRef::as_ref).collect(),
-        Kind::Call { callee, arguments } => std::iter::once(callee.as_ref()).chain(arguments).collect(),
-        Kind::Builtin { arguments, .. } => arguments.iter().collect(),
+        Kind::Call { callee, arguments } => std::iter::once(callee).chain(arguments).map(AsRef::as_ref).collect(),
+        Kind::Builtin { arguments, .. } => arguments.iter().map(AsRef::as_ref).collect(),
         Kind::Let { value, body, .. } => vec![value, body],
-        Kind::Sequence(nodes) | Kind::Array(nodes) => nodes.iter().collect(),
+        Kind::Sequence(nodes) | Kind::Array(nodes) => nodes.iter().map(AsRef::as_ref).collect(),
         Kind::Conditional { condition, yes, no } => vec![condition, yes, no],
-        Kind::Map(pairs) => pairs.iter().flat_map(|(key, value)| [key, value]).collect(),
+        Kind::Map(pairs) => pairs.iter().flat_map(|(key, value)| [key.as_ref(), value.as_ref()]).collect(),
     }
+}
+
+/// The list, the body of the predicate and the argument after it, if these are the arguments of a call with a predicate.
+pub(super) fn with_predicate(arguments: &[Arc<Node>]) -> Option<(&Node, &Node, Option<&Node>)> {
+    let [list, predicate, more @ ..] = arguments else { return None };
+    let Kind::Predicate(body) = &predicate.kind else { return None };
+    Some((list, body, more.first().map(AsRef::as_ref)))
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::ast::{BinaryOp, Constant, Kind, Node, UnaryOp, children};
 use super::error::Fault;
-use super::limits::{DEPTH_MAX, NODES_MAX};
+use super::limits::{DEPTH_MAX, NODES_MAX, PATTERNS_MAX};
 use super::pattern::compile;
 
 /// Hands out node ids.
 #[derive(Debug, Default)]
 pub(super) struct Builder {
     count: u32,
+    patterns: u32,
 }
 
 impl Builder {
@@ -20,7 +21,7 @@ impl Builder {
     }
 
     /// A node of this kind at a character offset.
-    pub(super) fn node(&mut self, at: u32, kind: Kind) -> Result<Node, Fault> {
+    pub(super) fn node(&mut self, at: u32, kind: Kind) -> Result<Arc<Node>, Fault> {
         if self.count == NODES_MAX {
             return Err(Fault::limit(at, format!("the expression has more than {NODES_MAX} nodes")));
         }
@@ -31,14 +32,24 @@ impl Builder {
         let id = self.count;
         self.count += 1;
         let constant = fold(&kind).map_err(|message| Fault::typed(at, message))?;
-        Ok(Node { id, at, depth, constant, kind })
+        Ok(Arc::new(Node { id, at, depth, constant, kind }))
     }
 
     /// An operator with two operands. A literal pattern of `matches` is compiled here.
-    pub(super) fn binary(&mut self, at: u32, op: BinaryOp, left: Arc<Node>, right: Arc<Node>) -> Result<Node, Fault> {
+    pub(super) fn binary(
+        &mut self,
+        at: u32,
+        op: BinaryOp,
+        left: Arc<Node>,
+        right: Arc<Node>,
+    ) -> Result<Arc<Node>, Fault> {
         if op == BinaryOp::Matches
             && let Kind::Text(pattern) = &right.kind
         {
+            if self.patterns == PATTERNS_MAX {
+                return Err(Fault::limit(at, format!("the expression has more than {PATTERNS_MAX} patterns")));
+            }
+            self.patterns += 1;
             let pattern = compile(pattern).map_err(|message| Fault::typed(right.at, message))?;
             return self.node(at, Kind::Matches(left, Box::new(pattern)));
         }

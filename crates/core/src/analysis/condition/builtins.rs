@@ -1,6 +1,8 @@
 //! Calls: the functions of the environment, methods, and the dispatch of the builtins.
 
-use super::ast::{Constant, Kind, Node};
+use std::sync::Arc;
+
+use super::ast::{Constant, Kind, Node, with_predicate};
 use super::error::Trouble;
 use super::eval::{Machine, Step, at};
 use super::functions::{lists, numbers, texts, times};
@@ -13,7 +15,7 @@ pub(super) fn call<'a>(
     machine: &mut Machine<'a>,
     node: &'a Node,
     callee: &'a Node,
-    arguments: &'a [Node],
+    arguments: &'a [Arc<Node>],
 ) -> Step<Value> {
     match &callee.kind {
         Kind::Name(name) => {
@@ -33,7 +35,7 @@ pub(super) fn call<'a>(
     }
 }
 
-fn evaluated<'a>(machine: &mut Machine<'a>, arguments: &'a [Node]) -> Step<Vec<Value>> {
+fn evaluated<'a>(machine: &mut Machine<'a>, arguments: &'a [Arc<Node>]) -> Step<Vec<Value>> {
     arguments.iter().map(|argument| machine.eval(argument)).collect()
 }
 
@@ -84,18 +86,20 @@ pub(super) fn builtin<'a>(
     machine: &mut Machine<'a>,
     node: &'a Node,
     name: &'static str,
-    arguments: &'a [Node],
+    arguments: &'a [Arc<Node>],
 ) -> Step<Value> {
+    if let Some((list, body, more)) = with_predicate(arguments) {
+        return machine.over(node, name, list, Some(body), more);
+    }
     match (name, arguments) {
-        (_, [list, Node { kind: Kind::Predicate(body), .. }, more @ ..]) => {
-            machine.over(node, name, list, Some(body), more.first())
-        }
-        ("sum", [Node { kind: Kind::Array(items), .. }])
-            if items.len() > 1 && items.iter().any(|item| item.constant == Constant::No) =>
-        {
-            chained_sum(machine, node, items)
-        }
-        ("sum" | "count", [list]) => machine.over(node, name, list, None, None),
+        ("sum" | "count", [list]) => match &list.kind {
+            Kind::Array(items)
+                if name == "sum" && items.len() > 1 && items.iter().any(|item| item.constant == Constant::No) =>
+            {
+                chained_sum(machine, node, items)
+            }
+            _ => machine.over(node, name, list, None, None),
+        },
         _ => {
             let arguments = evaluated(machine, arguments)?;
             at(node, plain(machine, name, &arguments))
@@ -105,7 +109,7 @@ pub(super) fn builtin<'a>(
 
 /// The sum of a list written out, but not of literals only, is the chain of its `+`: it adds from the last to the
 /// first, and it also joins strings.
-fn chained_sum<'a>(machine: &mut Machine<'a>, node: &'a Node, items: &'a [Node]) -> Step<Value> {
+fn chained_sum<'a>(machine: &mut Machine<'a>, node: &'a Node, items: &'a [Arc<Node>]) -> Step<Value> {
     let mut values = evaluated(machine, items)?;
     let mut sum = values.pop().unwrap_or(Value::Nil);
     while let Some(value) = values.pop() {

@@ -1,5 +1,7 @@
 //! The static check of an expression against the type of the metric result.
 
+use std::sync::Arc;
+
 use super::ast::{BinaryOp, Kind, Node, UnaryOp};
 use super::error::Fault;
 use super::methods;
@@ -200,8 +202,7 @@ impl<'a> Checker<'a> {
             | Type::Text
             | Type::Time
             | Type::Duration
-            | Type::Zone
-            | Type::Function => Err(Fault::typed(
+            | Type::Zone => Err(Fault::typed(
                 node.at,
                 match field {
                     Some(name) => format!("type {base} has no field {name}"),
@@ -232,7 +233,7 @@ impl<'a> Checker<'a> {
         Ok(if sliced.is_unknown() { Type::Unknown } else { sliced })
     }
 
-    fn call(&mut self, node: &'a Node, callee: &'a Node, arguments: &'a [Node]) -> Result<Type, Fault> {
+    fn call(&mut self, node: &'a Node, callee: &'a Node, arguments: &'a [Arc<Node>]) -> Result<Type, Fault> {
         match &callee.kind {
             Kind::Member { of, key, .. } => {
                 let base = self.visit(of)?;
@@ -289,7 +290,7 @@ impl<'a> Checker<'a> {
         })
     }
 
-    fn array(&mut self, nodes: &'a [Node]) -> Result<Type, Fault> {
+    fn array(&mut self, nodes: &'a [Arc<Node>]) -> Result<Type, Fault> {
         let mut last = Type::Unknown;
         let mut same = true;
         for (position, node) in nodes.iter().enumerate() {

@@ -1,6 +1,8 @@
 //! The static check of calls: what each function takes and gives.
 
-use super::ast::{BinaryOp, Kind, Node};
+use std::sync::Arc;
+
+use super::ast::{BinaryOp, Kind, Node, with_predicate};
 use super::check::Checker;
 use super::error::Fault;
 use super::types::Type;
@@ -23,7 +25,7 @@ type Signature = (&'static [&'static [Parameter]], Type);
 
 impl<'a> Checker<'a> {
     /// A call of a function of the environment.
-    pub(super) fn function(&mut self, node: &'a Node, name: &str, arguments: &'a [Node]) -> Result<Type, Fault> {
+    pub(super) fn function(&mut self, node: &'a Node, name: &str, arguments: &'a [Arc<Node>]) -> Result<Type, Fault> {
         let found = self.arguments(arguments)?;
         let (parameters, result): (&[Parameter], Type) = match name {
             "asInt" => (&[Any], Type::Int64),
@@ -65,13 +67,18 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn arguments(&mut self, arguments: &'a [Node]) -> Result<Vec<Type>, Fault> {
+    fn arguments(&mut self, arguments: &'a [Arc<Node>]) -> Result<Vec<Type>, Fault> {
         arguments.iter().map(|argument| self.visit(argument)).collect()
     }
 
     /// A call of a builtin.
-    pub(super) fn builtin(&mut self, node: &'a Node, name: &'static str, arguments: &'a [Node]) -> Result<Type, Fault> {
-        if let [list, Node { kind: Kind::Predicate(body), .. }, more @ ..] = arguments {
+    pub(super) fn builtin(
+        &mut self,
+        node: &'a Node,
+        name: &'static str,
+        arguments: &'a [Arc<Node>],
+    ) -> Result<Type, Fault> {
+        if let Some((list, body, more)) = with_predicate(arguments) {
             return self.predicate_call(name, list, body, more);
         }
         let found = self.arguments(arguments)?;
@@ -87,7 +94,7 @@ impl<'a> Checker<'a> {
         name: &'static str,
         list: &'a Node,
         body: &'a Node,
-        more: &'a [Node],
+        more: Option<&'a Node>,
     ) -> Result<Type, Fault> {
         let collection = self.visit(list)?;
         only_list(name, &collection).map_err(|message| Fault::typed(list.at, message))?;
@@ -95,7 +102,7 @@ impl<'a> Checker<'a> {
         if answer == Type::Nil {
             return Err(Fault::typed(body.at, "a predicate must give a value, not nil"));
         }
-        for argument in more {
+        if let Some(argument) = more {
             let found = self.visit(argument)?;
             if name == "sortBy" && found != Type::Text && !found.is_unknown() {
                 return Err(Fault::typed(argument.at, format!("sortBy order argument must be a string (got {found})")));
@@ -269,7 +276,7 @@ fn aggregate(name: &str, found: &[Type]) -> Result<Type, String> {
         match argument {
             Type::Unknown | Type::Any | Type::List(..) => return Ok(Type::Any),
             Type::Int | Type::Int64 | Type::Float | Type::Duration => {}
-            Type::Nil | Type::Bool | Type::Text | Type::Time | Type::Zone | Type::Dict(_) | Type::Function => {
+            Type::Nil | Type::Bool | Type::Text | Type::Time | Type::Zone | Type::Dict(_) => {
                 return Err(format!("invalid argument for {name} (type {argument})"));
             }
         }
@@ -292,8 +299,7 @@ fn get(base: &Type, key: &Type) -> Result<Type, String> {
         | Type::Text
         | Type::Time
         | Type::Duration
-        | Type::Zone
-        | Type::Function => Err(format!("type {base} does not support indexing")),
+        | Type::Zone => Err(format!("type {base} does not support indexing")),
     }
 }
 

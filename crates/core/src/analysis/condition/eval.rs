@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use chrono::{DateTime, FixedOffset};
 
@@ -363,13 +364,13 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn array(&mut self, node: &'a Node, nodes: &'a [Node]) -> Step<Value> {
+    fn array(&mut self, node: &'a Node, nodes: &'a [Arc<Node>]) -> Step<Value> {
         at(node, self.meter.elements(nodes.len() as u64))?;
         let items = nodes.iter().map(|node| self.eval(node)).collect::<Step<Vec<_>>>()?;
         at(node, Value::list(ListKind::Any, items))
     }
 
-    fn map(&mut self, node: &'a Node, pairs: &'a [(Node, Node)]) -> Step<Value> {
+    fn map(&mut self, node: &'a Node, pairs: &'a [(Arc<Node>, Arc<Node>)]) -> Step<Value> {
         at(node, self.meter.elements(pairs.len() as u64))?;
         let mut entries = BTreeMap::new();
         for (key, value) in pairs {

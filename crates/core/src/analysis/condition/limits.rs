@@ -21,6 +21,9 @@ pub(super) const REGEX_STEPS: u64 = 2_000;
 /// Compiled size of a regular expression in bytes.
 pub(super) const REGEX_BYTES_MAX: usize = 1 << 20;
 
+/// Regular expressions written out in one expression; each may hold twice [`REGEX_BYTES_MAX`] for its lifetime.
+pub(super) const PATTERNS_MAX: u32 = 32;
+
 const BYTES_PER_STEP: usize = 64;
 const BYTES_PER_ELEMENT: usize = 16;
 

@@ -11,7 +11,7 @@ use super::parser::Parser;
 impl Parser {
     /// An operand with its unary operators and postfixes. Each sort of operand has a function of its own, which keeps
     /// the frames of the recursion small.
-    pub(super) fn primary(&mut self) -> Result<Node, Fault> {
+    pub(super) fn primary(&mut self) -> Result<Arc<Node>, Fault> {
         if let Some((op, precedence)) = self.unary_op() {
             return self.unary(op, precedence);
         }
@@ -27,15 +27,15 @@ impl Parser {
         self.literal()
     }
 
-    fn unary(&mut self, op: UnaryOp, precedence: u16) -> Result<Node, Fault> {
+    fn unary(&mut self, op: UnaryOp, precedence: u16) -> Result<Arc<Node>, Fault> {
         let at = self.at();
         self.advance();
-        let of = Arc::new(self.expression(precedence)?);
+        let of = self.expression(precedence)?;
         let node = self.build.node(at, Kind::Unary(op, of))?;
         self.postfix(node)
     }
 
-    fn parenthesized(&mut self) -> Result<Node, Fault> {
+    fn parenthesized(&mut self) -> Result<Arc<Node>, Fault> {
         self.advance();
         let node = self.sequence()?;
         self.expect(")")?;
@@ -43,7 +43,7 @@ impl Parser {
     }
 
     /// `::name(…)`, the call of a builtin whatever the environment says.
-    fn global_call(&mut self) -> Result<Node, Fault> {
+    fn global_call(&mut self) -> Result<Arc<Node>, Fault> {
         self.advance();
         let at = self.at();
         let Token::Identifier(name) = self.token().clone() else { return Err(self.unexpected()) };
@@ -63,7 +63,7 @@ impl Parser {
     }
 
     /// `#`, `#name`, or nothing before a leading dot.
-    fn pointer(&mut self) -> Result<Node, Fault> {
+    fn pointer(&mut self) -> Result<Arc<Node>, Fault> {
         let at = self.at();
         let mut name = String::new();
         if self.is("#") {
@@ -77,7 +77,7 @@ impl Parser {
         self.postfix(node)
     }
 
-    fn literal(&mut self) -> Result<Node, Fault> {
+    fn literal(&mut self) -> Result<Arc<Node>, Fault> {
         let node = match self.token() {
             Token::Identifier(_) => return self.identifier(),
             Token::Number(_) => return self.number(),
@@ -93,7 +93,7 @@ impl Parser {
     }
 
     /// A name or a call. `true`, `false` and `nil` take no postfix.
-    fn identifier(&mut self) -> Result<Node, Fault> {
+    fn identifier(&mut self) -> Result<Arc<Node>, Fault> {
         let at = self.at();
         let Token::Identifier(name) = self.token().clone() else { return Err(self.unexpected()) };
         self.advance();
@@ -108,7 +108,7 @@ impl Parser {
     }
 
     /// A number, which takes no postfix either.
-    fn number(&mut self) -> Result<Node, Fault> {
+    fn number(&mut self) -> Result<Arc<Node>, Fault> {
         let at = self.at();
         let Token::Number(digits) = self.token() else { return Err(self.unexpected()) };
         let kind = number(digits).map_err(|message| Fault::parse(at, message))?;
@@ -116,7 +116,7 @@ impl Parser {
         self.build.node(at, kind)
     }
 
-    fn array(&mut self) -> Result<Node, Fault> {
+    fn array(&mut self) -> Result<Arc<Node>, Fault> {
         let at = self.at();
         self.advance();
         let nodes = self.list("]", Vec::new())?;
@@ -125,7 +125,7 @@ impl Parser {
     }
 
     /// Expressions separated by commas, a last comma included, up to and with `close`.
-    fn list(&mut self, close: &str, before: Vec<Node>) -> Result<Vec<Node>, Fault> {
+    fn list(&mut self, close: &str, before: Vec<Arc<Node>>) -> Result<Vec<Arc<Node>>, Fault> {
         let mut nodes = before;
         let mut first = true;
         while !self.is(close) {
@@ -142,7 +142,7 @@ impl Parser {
         Ok(nodes)
     }
 
-    fn map(&mut self) -> Result<Node, Fault> {
+    fn map(&mut self) -> Result<Arc<Node>, Fault> {
         let at = self.at();
         self.advance();
         let mut pairs = Vec::new();
@@ -162,7 +162,7 @@ impl Parser {
         self.postfix(node)
     }
 
-    fn map_key(&mut self) -> Result<Node, Fault> {
+    fn map_key(&mut self) -> Result<Arc<Node>, Fault> {
         let at = self.at();
         match self.token().clone() {
             Token::Identifier(text) | Token::Number(text) | Token::Text(text) => {
@@ -178,7 +178,7 @@ impl Parser {
     }
 
     /// The call of `name`; `before` holds the left-hand side of a pipe.
-    pub(super) fn call(&mut self, name: &str, at: u32, before: Vec<Node>) -> Result<Node, Fault> {
+    pub(super) fn call(&mut self, name: &str, at: u32, before: Vec<Arc<Node>>) -> Result<Arc<Node>, Fault> {
         self.handles_absence |= watches_absence(name);
         if let Some((name, shape)) = predicate_arguments(name) {
             let arguments = self.predicate_call(shape, before)?;
@@ -186,7 +186,7 @@ impl Parser {
         }
         let callee = match builtin(name) {
             Some(_) => None,
-            None => Some(Arc::new(self.build.node(at, Kind::Name(name.to_owned()))?)),
+            None => Some(self.build.node(at, Kind::Name(name.to_owned()))?),
         };
         self.expect("(")?;
         let arguments = self.list(")", before)?;
@@ -199,7 +199,7 @@ impl Parser {
     }
 
     /// The arguments of a function that takes a predicate: the list, the predicate and what follows.
-    fn predicate_call(&mut self, shape: (usize, usize), before: Vec<Node>) -> Result<Vec<Node>, Fault> {
+    fn predicate_call(&mut self, shape: (usize, usize), before: Vec<Arc<Node>>) -> Result<Vec<Arc<Node>>, Fault> {
         let (required, most) = shape;
         let mut arguments = before;
         let piped = arguments.len();
@@ -224,7 +224,7 @@ impl Parser {
         Ok(arguments)
     }
 
-    fn predicate(&mut self) -> Result<Node, Fault> {
+    fn predicate(&mut self) -> Result<Arc<Node>, Fault> {
         let at = self.at();
         let braces = self.is("{");
         self.predicates += 1;
@@ -242,10 +242,10 @@ impl Parser {
         if braces {
             self.expect("}")?;
         }
-        self.build.node(at, Kind::Predicate(Arc::new(body)))
+        self.build.node(at, Kind::Predicate(body))
     }
 
-    fn postfix(&mut self, node: Node) -> Result<Node, Fault> {
+    fn postfix(&mut self, node: Arc<Node>) -> Result<Arc<Node>, Fault> {
         let mut node = node;
         loop {
             if self.is(".") || self.is("?.") {
@@ -261,7 +261,7 @@ impl Parser {
     }
 
     /// `.name` and `.name(…)`. A chain goes on, so that one nil skips all of `a?.b.c`.
-    fn field(&mut self, of: Node, optional: bool) -> Result<Node, Fault> {
+    fn field(&mut self, of: Arc<Node>, optional: bool) -> Result<Arc<Node>, Fault> {
         let at = self.at();
         let name = match self.token().clone() {
             Token::Identifier(name) => name,
@@ -272,32 +272,32 @@ impl Parser {
             }
         };
         self.advance();
-        let key = Arc::new(self.build.node(at, Kind::Text(Arc::from(name)))?);
-        let (of, chained) = match of {
-            Node { kind: Kind::Chain(inner), .. } => (inner, true),
-            of => (Arc::new(of), false),
+        let key = self.build.node(at, Kind::Text(Arc::from(name)))?;
+        let (of, chained) = match &of.kind {
+            Kind::Chain(inner) => (inner.clone(), true),
+            _ => (of, false),
         };
         let mut node = self.build.node(at, Kind::Member { of, key, optional })?;
         if self.is("(") {
             self.advance();
             let arguments = self.list(")", Vec::new())?;
-            node = self.build.node(at, Kind::Call { callee: Arc::new(node), arguments })?;
+            node = self.build.node(at, Kind::Call { callee: node, arguments })?;
         }
         if chained || optional {
-            node = self.build.node(at, Kind::Chain(Arc::new(node)))?;
+            node = self.build.node(at, Kind::Chain(node))?;
         }
         Ok(node)
     }
 
     /// `[index]` and `[from:to]`.
-    fn bracket(&mut self, of: Node, optional: bool) -> Result<Node, Fault> {
+    fn bracket(&mut self, of: Arc<Node>, optional: bool) -> Result<Arc<Node>, Fault> {
         let at = self.at();
-        let of = Arc::new(of);
+        let of = of;
         self.advance();
-        let from = if self.is(":") { None } else { Some(Arc::new(self.expression(0)?)) };
+        let from = if self.is(":") { None } else { Some(self.expression(0)?) };
         if self.is(":") {
             self.advance();
-            let to = if self.is("]") { None } else { Some(Arc::new(self.expression(0)?)) };
+            let to = if self.is("]") { None } else { Some(self.expression(0)?) };
             let node = self.build.node(at, Kind::Slice { of, from, to })?;
             self.expect("]")?;
             return Ok(node);
@@ -305,7 +305,7 @@ impl Parser {
         let Some(key) = from else { return Err(self.unexpected()) };
         let mut node = self.build.node(at, Kind::Member { of, key, optional })?;
         if optional {
-            node = self.build.node(at, Kind::Chain(Arc::new(node)))?;
+            node = self.build.node(at, Kind::Chain(node))?;
         }
         self.expect("]")?;
         Ok(node)

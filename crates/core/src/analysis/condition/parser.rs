@@ -11,7 +11,7 @@ use super::limits::{NESTING_MAX, SOURCE_BYTES_MAX};
 /// What parsing yields.
 #[derive(Debug)]
 pub(super) struct Parsed {
-    pub(super) root: Node,
+    pub(super) root: Arc<Node>,
     /// Number of ids given to nodes.
     pub(super) nodes: u32,
     /// True if the expression calls one of the functions that look at absence.
@@ -56,13 +56,13 @@ enum Operator {
 
 impl Parser {
     /// Expressions separated by `;`.
-    pub(super) fn sequence(&mut self) -> Result<Node, Fault> {
+    pub(super) fn sequence(&mut self) -> Result<Arc<Node>, Fault> {
         let at = self.at();
         let first = self.expression(0)?;
         if self.is(";") { self.rest_of_sequence(at, first) } else { Ok(first) }
     }
 
-    fn rest_of_sequence(&mut self, at: u32, first: Node) -> Result<Node, Fault> {
+    fn rest_of_sequence(&mut self, at: u32, first: Arc<Node>) -> Result<Arc<Node>, Fault> {
         let mut nodes = vec![first];
         while self.is(";") {
             self.advance();
@@ -83,7 +83,7 @@ impl Parser {
     }
 
     /// An expression whose operators all bind at least as tightly as `precedence`.
-    pub(super) fn expression(&mut self, precedence: u16) -> Result<Node, Fault> {
+    pub(super) fn expression(&mut self, precedence: u16) -> Result<Arc<Node>, Fault> {
         if self.nesting == NESTING_MAX {
             return Err(Fault::limit(self.at(), format!("the expression is nested deeper than {NESTING_MAX} levels")));
         }
@@ -97,7 +97,7 @@ impl Parser {
         node
     }
 
-    fn operators(&mut self, precedence: u16) -> Result<Node, Fault> {
+    fn operators(&mut self, precedence: u16) -> Result<Arc<Node>, Fault> {
         let mut left = self.primary()?;
         let mut coalesced = false;
         while let Some(operator) = self.operator_after(precedence)? {
@@ -124,7 +124,7 @@ impl Parser {
                 Operator::Binary { op, negated } => {
                     left = self.combined(left, op, at)?;
                     if negated {
-                        left = self.build.node(at, Kind::Unary(UnaryOp::Not, Arc::new(left)))?;
+                        left = self.build.node(at, Kind::Unary(UnaryOp::Not, left))?;
                     }
                     coalesced = op == BinaryOp::Coalesce;
                 }
@@ -133,11 +133,11 @@ impl Parser {
         if precedence == 0 { self.ternary(left) } else { Ok(left) }
     }
 
-    fn combined(&mut self, left: Node, op: BinaryOp, at: u32) -> Result<Node, Fault> {
+    fn combined(&mut self, left: Arc<Node>, op: BinaryOp, at: u32) -> Result<Arc<Node>, Fault> {
         // `**` alone groups to the right.
         let tighter = u16::from(op != BinaryOp::Power);
         let right = self.expression(precedence_of(op) + tighter)?;
-        self.build.binary(at, op, Arc::new(left), Arc::new(right))
+        self.build.binary(at, op, left, right)
     }
 
     /// The operator at the current token if it binds tightly enough. For `not in` and its like, `not` is consumed.
@@ -163,7 +163,7 @@ impl Parser {
         }
     }
 
-    fn pipe(&mut self, left: Node) -> Result<Node, Fault> {
+    fn pipe(&mut self, left: Arc<Node>) -> Result<Arc<Node>, Fault> {
         let at = self.at();
         let Token::Identifier(name) = self.token().clone() else { return Err(self.unexpected()) };
         self.advance();
@@ -171,15 +171,15 @@ impl Parser {
     }
 
     /// `a < b < c` compares each neighbour: `a < b && b < c`, with one node for both `b`.
-    fn comparison(&mut self, left: Node, op: BinaryOp, at: u32) -> Result<Node, Fault> {
-        let (mut left, mut op, mut at) = (Arc::new(left), op, at);
-        let mut root: Option<Node> = None;
+    fn comparison(&mut self, left: Arc<Node>, op: BinaryOp, at: u32) -> Result<Arc<Node>, Fault> {
+        let (mut left, mut op, mut at) = (left, op, at);
+        let mut root: Option<Arc<Node>> = None;
         loop {
-            let right = Arc::new(self.expression(precedence_of(op) + 1)?);
+            let right = self.expression(precedence_of(op) + 1)?;
             let compared = self.build.binary(at, op, left, right.clone())?;
             let so_far = match root {
                 None => compared,
-                Some(before) => self.build.binary(at, BinaryOp::And, Arc::new(before), Arc::new(compared))?,
+                Some(before) => self.build.binary(at, BinaryOp::And, before, compared)?,
             };
             let Token::Symbol(symbol) = self.token() else { return Ok(so_far) };
             let Some(next) = binary_op(symbol).filter(|op| is_comparison(*op)) else { return Ok(so_far) };
@@ -189,25 +189,25 @@ impl Parser {
     }
 
     /// `let name = value; body`
-    fn variable(&mut self) -> Result<Node, Fault> {
+    fn variable(&mut self) -> Result<Arc<Node>, Fault> {
         self.advance();
         let at = self.at();
         let Token::Identifier(name) = self.token().clone() else { return Err(self.unexpected()) };
         self.advance();
         self.expect("=")?;
-        let value = Arc::new(self.expression(0)?);
+        let value = self.expression(0)?;
         self.expect(";")?;
-        let body = Arc::new(self.sequence()?);
+        let body = self.sequence()?;
         self.build.node(at, Kind::Let { name, value, body })
     }
 
     /// `if a { b } else { c }`, where `else` may be followed by another `if`.
-    fn if_else(&mut self) -> Result<Node, Fault> {
+    fn if_else(&mut self) -> Result<Arc<Node>, Fault> {
         let at = self.at();
         self.advance();
-        let condition = Arc::new(self.expression(0)?);
+        let condition = self.expression(0)?;
         self.expect("{")?;
-        let yes = Arc::new(self.sequence()?);
+        let yes = self.sequence()?;
         self.expect("}")?;
         self.expect("else")?;
         let no = if self.is("if") {
@@ -218,19 +218,19 @@ impl Parser {
             self.expect("}")?;
             no
         };
-        self.build.node(at, Kind::Conditional { condition, yes, no: Arc::new(no) })
+        self.build.node(at, Kind::Conditional { condition, yes, no })
     }
 
     /// `a ? b : c`, and `a ?: c`, which is `a ? a : c`.
-    fn ternary(&mut self, condition: Node) -> Result<Node, Fault> {
+    fn ternary(&mut self, condition: Arc<Node>) -> Result<Arc<Node>, Fault> {
         let mut node = condition;
         while self.is("?") {
             let at = self.at();
             self.advance();
-            let condition = Arc::new(node);
-            let yes = if self.is(":") { condition.clone() } else { Arc::new(self.expression(0)?) };
+            let condition = node;
+            let yes = if self.is(":") { condition.clone() } else { self.expression(0)? };
             self.expect(":")?;
-            let no = Arc::new(self.expression(0)?);
+            let no = self.expression(0)?;
             node = self.build.node(at, Kind::Conditional { condition, yes, no })?;
         }
         Ok(node)

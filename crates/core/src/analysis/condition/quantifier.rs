@@ -3,7 +3,7 @@
 //! The reference implementation does so, and it shows: the combined loop meets the elements in another order, hence
 //! other errors. Without it a condition could be true where the reference implementation reports an error.
 
-use super::ast::{BinaryOp, Kind, Node};
+use super::ast::{BinaryOp, Kind, Node, with_predicate};
 use super::eval::{Machine, Step, at, elements};
 
 /// Quantifiers over one list, with the predicates in the order of the text.
@@ -32,10 +32,9 @@ impl<'a> Quantifier<'a> {
 
     fn operand(node: &'a Node) -> Option<Self> {
         match &node.kind {
-            Kind::Builtin { name: name @ ("all" | "any" | "none"), arguments } => match arguments.as_slice() {
-                [list, Node { kind: Kind::Predicate(body), .. }] => Some(Self { name, list, bodies: vec![body] }),
-                _ => None,
-            },
+            Kind::Builtin { name: name @ ("all" | "any" | "none"), arguments } => {
+                with_predicate(arguments).map(|(list, body, _)| Self { name, list, bodies: vec![body] })
+            }
             Kind::Binary(BinaryOp::And | BinaryOp::Or, _, _) => Self::of(node),
             _ => None,
         }

@@ -28,7 +28,6 @@ pub(super) enum Type {
     /// A list, with the type of its elements where more is known than the list itself says.
     List(ListKind, Option<Rc<Type>>),
     Dict(DictKind),
-    Function,
 }
 
 /// The kinds of type that an operator accepts beside an operand of unknown type.
@@ -102,8 +101,7 @@ impl Type {
             | Self::Text
             | Self::Time
             | Self::Duration
-            | Self::Zone
-            | Self::Function => Self::Unknown,
+            | Self::Zone => Self::Unknown,
         }
     }
 
@@ -120,7 +118,7 @@ impl Type {
         match (self, to) {
             (Self::Unknown, _) | (_, Self::Unknown | Self::Nil) => false,
             (_, Self::Any) => true,
-            (Self::Nil, Self::List(..) | Self::Dict(_) | Self::Zone | Self::Function) => true,
+            (Self::Nil, Self::List(..) | Self::Dict(_) | Self::Zone) => true,
             (Self::List(a, _), Self::List(b, _)) => a == b,
             (a, b) => a == b,
         }
@@ -180,7 +178,6 @@ impl fmt::Display for Type {
             Self::Zone => "*time.Location",
             Self::List(kind, _) => kind.name(),
             Self::Dict(kind) => kind.name(),
-            Self::Function => "func",
         })
     }
 }
