@@ -111,7 +111,7 @@ impl<'a> Mesh<'a> {
         if self.weights().all(|weights| weights.carries(desired)) {
             return None;
         }
-        let observed = self.weights().map(|w| w.canary).find(|weight| *weight != desired).unwrap_or(desired);
+        let observed = self.weights().find(|w| !w.carries(desired)).map_or(desired, |w| w.canary);
         Some(Hold::WeightNotObserved { desired, observed })
     }
 

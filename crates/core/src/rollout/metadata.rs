@@ -17,13 +17,23 @@ use super::state::State;
 pub(crate) struct Injected {
     now: Metadata,
     before: Metadata,
+    is_ours: bool,
 }
 
 impl Injected {
     /// Reads the record that the ReplicaSet carries in its annotations; an unreadable one counts as empty.
     pub(crate) fn of(rs: &ReplicaSet) -> Self {
         let read = |key: &str| rs.annotations.get(key).and_then(|text| metadata_from(text)).unwrap_or_default();
-        Injected { now: read(labels::EPHEMERAL_METADATA), before: read(labels::OVERRIDDEN_METADATA) }
+        Injected {
+            now: read(labels::EPHEMERAL_METADATA),
+            before: read(labels::OVERRIDDEN_METADATA),
+            is_ours: rs.annotations.contains_key(labels::OVERRIDDEN_METADATA),
+        }
+    }
+
+    /// Metadata that was injected without a record of what it replaced.
+    pub(crate) fn unrestorable(&self) -> Option<&Metadata> {
+        (!self.now.is_empty() && !self.is_ours).then_some(&self.now)
     }
 
     /// The pod template as its author wrote it.
@@ -67,9 +77,8 @@ pub(crate) fn inject(template: &Value, wanted: &Metadata) -> (Value, BTreeMap<St
     let mut record = BTreeMap::new();
     if !wanted.is_empty() {
         record.insert(labels::EPHEMERAL_METADATA.to_owned(), metadata_to(wanted));
-        if !before.is_empty() {
-            record.insert(labels::OVERRIDDEN_METADATA.to_owned(), metadata_to(&before));
-        }
+        // Written even if nothing was replaced: it says that the record is complete.
+        record.insert(labels::OVERRIDDEN_METADATA.to_owned(), metadata_to(&before));
     }
     (template, record)
 }

@@ -2,7 +2,7 @@
 
 use crate::rollout::observed::{Observed, ReplicaSet};
 use crate::rollout::parse::Spec;
-use crate::rollout::template::{pod_hash, same_template};
+use crate::rollout::template::{pod_hash, same_template, same_template_but};
 
 use super::metadata::Injected;
 
@@ -62,8 +62,15 @@ fn free_or_own_hash(observed: &Observed, spec: &Spec) -> (String, Option<i32>) {
 }
 
 /// Whether a ReplicaSet runs the spec's pod template, apart from metadata that a controller injected.
+///
+/// Another controller records what it injected, and not what stood there before: then the injected keys say nothing
+/// about the template, and are left out of the comparison.
 fn carries(rs: &ReplicaSet, spec: &Spec) -> bool {
-    same_template(&spec.template, &Injected::of(rs).restored_template(rs))
+    let injected = Injected::of(rs);
+    match injected.unrestorable() {
+        Some(keys) => same_template_but(&spec.template, &rs.template, keys),
+        None => same_template(&spec.template, &injected.restored_template(rs)),
+    }
 }
 
 impl ReplicaSet {

@@ -7,6 +7,7 @@ use crate::rollout::Hold;
 
 use super::conditions::{self, Health};
 use super::deadline::Deadline;
+use super::mesh::Role;
 use super::phase;
 use super::scene::Scene;
 use super::state::State;
@@ -54,7 +55,7 @@ fn weights(scene: &Scene<'_>, state: &State) -> Option<TrafficWeights> {
             pod_template_hash: Some(state.current_hash.clone()),
         },
         stable: WeightDestination {
-            weight: 100 - observed,
+            weight: scene.mesh.as_ref()?.carried(Role::Stable),
             service_name: canary.stable_service.clone(),
             pod_template_hash: state.stable_hash.clone(),
         },
