@@ -6,7 +6,7 @@ use super::json::{list, namespace, text};
 use crate::metrics::Server;
 
 /// The names under which telemetry speaks about `pod`, by its labels as they are now.
-pub(super) fn server_of(pod: &Value) -> Server {
+pub(crate) fn server_of(pod: &Value) -> Server {
     let label = |name: &str| Some(text(pod, &["metadata", "labels", name])).filter(|value| !value.is_empty());
     let workload = workload_of(pod);
     let app = label("app");

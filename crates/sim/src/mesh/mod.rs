@@ -6,7 +6,7 @@
 mod arrivals;
 mod behaviour;
 mod endpoints;
-mod identity;
+pub(crate) mod identity;
 pub(crate) mod json;
 mod lanes;
 mod matching;
@@ -17,14 +17,15 @@ mod served;
 mod tests;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::metrics::Store;
+use crate::metrics::{Server, Store};
 use arrivals::Arrivals;
+use identity::server_of;
 use lanes::Table;
 use view::Propagation;
 
@@ -153,6 +154,9 @@ impl Mesh {
     pub fn observe(&mut self, now: DateTime<Utc>, view: MeshView) {
         if self.propagation.observe(now, view) {
             self.generation += 1;
+            let truth = self.propagation.seen().truth;
+            let servers: BTreeSet<Server> = truth.pods.iter().map(|pod| server_of(pod)).collect();
+            self.store.pods_are(now, &servers);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Keeps what was served: by scrape for Prometheus, by second for SkyWalking.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -123,6 +123,17 @@ pub(crate) struct Recorded {
     service: Option<usize>,
     /// By status and flags; a handful at most.
     pub(crate) outcomes: Vec<((u16, &'static str), Timeline)>,
+    /// When the server's side was not scraped, because no such pod was there; in order of time.
+    pub(crate) gaps: Vec<Gap>,
+}
+
+/// Scrapes that were missed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gap {
+    /// The first one missed.
+    pub(crate) from: i64,
+    /// The first one made again; the largest number if the gap goes on.
+    pub(crate) until: i64,
 }
 
 impl Default for Store {
@@ -152,9 +163,28 @@ impl Store {
         }
         let id = CallId(contents.calls.len());
         let service = call.server.as_ref().map(|server| contents.service_index(server.skywalking_name()));
-        contents.calls.push(Recorded { call: call.clone(), service, outcomes: Vec::new() });
+        contents.calls.push(Recorded { call: call.clone(), service, outcomes: Vec::new(), gaps: Vec::new() });
         contents.ids.insert(call.clone(), id);
         id
+    }
+
+    /// From `now` on there are pods of these servers only. Series that the pods of others reported end with the next scrape,
+    /// as in Prometheus when a target disappears; what callers report goes on.
+    pub fn pods_are(&self, now: DateTime<Utc>, servers: &BTreeSet<Server>) {
+        let mut contents = self.lock();
+        let next = contents.scrapes.at(now.timestamp_millis()) + 1;
+        for recorded in &mut contents.calls {
+            let is_there = recorded.call.server.as_ref().is_none_or(|server| servers.contains(server));
+            match (recorded.gaps.last_mut(), is_there) {
+                (Some(gap), true) if gap.until == i64::MAX && gap.from == next => {
+                    recorded.gaps.pop();
+                }
+                (Some(gap), true) if gap.until == i64::MAX => gap.until = next,
+                (Some(gap), false) if gap.until == i64::MAX => {}
+                (Some(_) | None, false) => recorded.gaps.push(Gap { from: next, until: i64::MAX }),
+                (Some(_) | None, true) => {}
+            }
+        }
     }
 
     /// Opens the store for a batch of requests; others wait until it is dropped.

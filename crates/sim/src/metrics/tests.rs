@@ -8,6 +8,7 @@ use http::{Request, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Sources, Store, skywalking};
+use crate::mesh::identity::server_of;
 use crate::mesh::{Mesh, MeshConfig, MeshView, Quality, Telemetry, Traffic, Versions};
 
 /// 2024-10-04 12:00:00 UTC.
@@ -32,6 +33,11 @@ fn pod(version: &str) -> Arc<Value> {
 
 /// Twenty minutes at 20 requests a second, half of them to the canary.
 fn served(quality: Quality, telemetry: Telemetry) -> Sources {
+    stored(quality, telemetry).0
+}
+
+/// The same, with the store.
+fn stored(quality: Quality, telemetry: Telemetry) -> (Sources, Store) {
     let destination = |subset: &str| json!({ "destination": { "host": "reviews", "subset": subset }, "weight": 50 });
     let subset = |name: &str| json!({ "name": name, "labels": { "version": name } });
     let object =
@@ -51,7 +57,7 @@ fn served(quality: Quality, telemetry: Telemetry) -> Sources {
     let traffic = Traffic::to("bookinfo", "reviews").at_rate(20.0);
     let served = mesh.serve(&traffic, noon(), noon() + TimeDelta::minutes(20));
     assert_eq!(served.failed_by_routing, 0);
-    Sources::new(&store, skywalking::Config::default())
+    (Sources::new(&store, skywalking::Config::default()), store)
 }
 
 fn body(request: &Request<Bytes>, sources: &Sources) -> Value {
@@ -113,6 +119,26 @@ fn errors_and_slowness_show_in_both_sources() {
 fn a_version_without_telemetry_is_empty_in_both_sources() {
     let sources = served(Quality::Healthy, Telemetry::Missing);
     assert_eq!((apdex(&sources), rate_and_p99(&sources)), (None, None));
+}
+
+#[test]
+fn what_pods_reported_ends_with_them_and_comes_back_with_them() {
+    let (sources, store) = stored(Quality::Healthy, Telemetry::Reported);
+    let at = |minutes: i64| noon() + TimeDelta::minutes(minutes);
+    let count = |selector: &str, now: DateTime<Utc>| -> u64 {
+        let query: String = format!("count({selector})").bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let request = Request::get(format!("/api/v1/query?query={query}")).body(Bytes::new()).unwrap();
+        let answer: Value = serde_json::from_slice(sources.respond(&request, now).body()).unwrap();
+        answer["data"]["result"][0]["value"][1].as_str().map_or(0, |value| value.parse().unwrap())
+    };
+    let by = |reporter: &str| format!("istio_requests_total{{reporter=\"{reporter}\",destination_version=\"canary\"}}");
+    let over_time = format!("rate({}[2m])", by("destination"));
+    store.pods_are(at(20), &[server_of(&pod("stable"))].into());
+    assert_eq!([count(&by("destination"), at(20)), count(&by("source"), at(20))], [1, 1]);
+    assert_eq!([count(&by("destination"), at(21)), count(&by("source"), at(21))], [0, 1]);
+    assert_eq!([count(&over_time, at(21)), count(&over_time, at(23))], [1, 0]);
+    store.pods_are(at(24), &[server_of(&pod("stable")), server_of(&pod("canary"))].into());
+    assert_eq!([count(&by("destination"), at(25)), count(&by("destination"), at(22))], [1, 0]);
 }
 
 #[test]

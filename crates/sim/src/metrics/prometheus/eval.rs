@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use promql_parser::parser::{AtModifier, Expr, Offset, SubqueryExpr, VectorSelector};
 
 use super::select::{Samples, Wanted};
-use super::value::{Sample, Series, Value, Window, distinct, unnamed};
+use super::value::{Sample, Series, Value, Window, distinct, is_stale, unnamed};
 use super::{aggregate, binary, functions};
 
 /// How far back an instant selector looks for the newest sample (Prometheus' default).
@@ -39,6 +39,9 @@ impl Eval<'_> {
                 let to = self.moment(selector.vs.at.as_ref(), selector.vs.offset.as_ref());
                 let from = to.saturating_sub(millis(selector.range));
                 let mut series = self.samples.select(&Wanted(&selector.vs), from, to);
+                for series in &mut series {
+                    series.points.retain(|(_, value)| !is_stale(*value));
+                }
                 series.retain(|series| !series.points.is_empty());
                 Ok(Value::Matrix(Window { series, from, to }))
             }
@@ -78,7 +81,7 @@ impl Eval<'_> {
             .into_iter()
             .filter_map(|series| {
                 let (_, value) = *series.points.last()?;
-                Some(Sample { labels: series.labels, value })
+                (!is_stale(value)).then_some(Sample { labels: series.labels, value })
             })
             .collect()
     }

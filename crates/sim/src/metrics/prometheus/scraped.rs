@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::super::store::{Call, Contents, Server};
+use super::super::store::{Call, Contents, Gap, Server};
 use super::super::timeline::{BUCKETS_MS, Timeline, Totals};
 use super::select::{Samples, Wanted};
-use super::value::{Labels, NAME, Series, number};
+use super::value::{Labels, NAME, Series, number, stale};
 
 const REQUESTS: &str = "istio_requests_total";
 const BUCKET: &str = "istio_request_duration_milliseconds_bucket";
@@ -23,7 +23,8 @@ impl Samples for Contents {
                 for ((status, flags), timeline) in &recorded.outcomes {
                     for reporter in reporters(&recorded.call) {
                         let labels = labels(&recorded.call, reporter, (*status, flags));
-                        self.families(&labels, timeline, (wanted, after, until), &mut found);
+                        let gaps = if *reporter == "destination" { recorded.gaps.as_slice() } else { &[] };
+                        self.families(&labels, (timeline, gaps), (wanted, after, until), &mut found);
                     }
                 }
             }
@@ -44,8 +45,15 @@ impl Samples for Contents {
 
 impl Contents {
     /// The series of one reporter and one outcome, as far as they are wanted.
-    fn families(&self, labels: &Labels, timeline: &Timeline, window: (&Wanted<'_>, i64, i64), found: &mut Vec<Series>) {
+    fn families(
+        &self,
+        labels: &Labels,
+        scraped: (&Timeline, &[Gap]),
+        window: (&Wanted<'_>, i64, i64),
+        found: &mut Vec<Series>,
+    ) {
         let (wanted, after, until) = window;
+        let (timeline, gaps) = scraped;
         let mut offer = |name: &str, bound: Option<&str>, read: &dyn Fn(&Totals) -> f64| {
             let label = |wanted: &str| match wanted {
                 NAME => name,
@@ -55,7 +63,12 @@ impl Contents {
             if !wanted.accepts(label) {
                 return;
             }
-            let points = self.points(timeline.first(), after, until, |scrape| timeline.at(scrape).map(read));
+            let points = self.points(timeline.first(), after, until, |scrape| {
+                match gaps.iter().find(|gap| (gap.from..gap.until).contains(&scrape)) {
+                    None => timeline.at(scrape).map(read),
+                    Some(gap) => (gap.from == scrape).then(stale),
+                }
+            });
             let mut labels = labels.clone();
             labels.insert(NAME.to_owned(), name.to_owned());
             labels.extend(bound.map(|bound| ("le".to_owned(), bound.to_owned())));

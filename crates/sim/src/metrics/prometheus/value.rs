@@ -11,6 +11,19 @@ pub(super) type Labels = BTreeMap<String, String>;
 /// A moment in milliseconds since 1970, and a value.
 pub(super) type Point = (i64, f64);
 
+/// Marks the end of a series: the NaN that Prometheus uses for it. Other NaNs are values.
+const STALE: u64 = 0x7ff0_0000_0000_0002;
+
+/// The mark after which a series is not there any more, until the next point.
+pub(super) fn stale() -> f64 {
+    f64::from_bits(STALE)
+}
+
+/// Whether a value is the mark.
+pub(super) fn is_stale(value: f64) -> bool {
+    value.to_bits() == STALE
+}
+
 /// One element of an instant vector; its time is the time of evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sample {
