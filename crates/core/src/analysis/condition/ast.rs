@@ -197,9 +197,20 @@ pub(super) fn children(kind: &Kind) -> Vec<&Node> {
     }
 }
 
-/// The list, the body of the predicate and the argument after it, if these are the arguments of a call with a predicate.
-pub(super) fn with_predicate(arguments: &[Arc<Node>]) -> Option<(&Node, &Node, Option<&Node>)> {
+/// The arguments of a function that runs over a list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Loop<'a> {
+    pub(super) list: &'a Node,
+    /// The body of the predicate; `sum` and `count` can do without one.
+    pub(super) body: Option<&'a Node>,
+    /// The order of `sortBy`, the initial value of `reduce`.
+    pub(super) more: Option<&'a Node>,
+}
+
+/// The list and the body of the predicate, and the argument after it, if these are the arguments of a call with a
+/// predicate.
+pub(super) fn with_predicate(arguments: &[Arc<Node>]) -> Option<(Loop<'_>, &Node)> {
     let [list, predicate, more @ ..] = arguments else { return None };
     let Kind::Predicate(body) = &predicate.kind else { return None };
-    Some((list, body, more.first().map(AsRef::as_ref)))
+    Some((Loop { list, body: Some(body), more: more.first().map(AsRef::as_ref) }, body))
 }

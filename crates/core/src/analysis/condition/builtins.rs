@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ast::{Constant, Kind, Node, with_predicate};
+use super::ast::{Constant, Kind, Loop, Node, with_predicate};
 use super::error::Trouble;
 use super::eval::{Machine, Step, at};
 use super::functions::{lists, numbers, texts, times};
@@ -88,8 +88,8 @@ pub(super) fn builtin<'a>(
     name: &'static str,
     arguments: &'a [Arc<Node>],
 ) -> Step<Value> {
-    if let Some((list, body, more)) = with_predicate(arguments) {
-        return machine.over(node, name, list, Some(body), more);
+    if let Some((over, _)) = with_predicate(arguments) {
+        return machine.over(node, name, over);
     }
     match (name, arguments) {
         ("sum" | "count", [list]) => match &list.kind {
@@ -98,7 +98,7 @@ pub(super) fn builtin<'a>(
             {
                 chained_sum(machine, node, items)
             }
-            _ => machine.over(node, name, list, None, None),
+            _ => machine.over(node, name, Loop { list, body: None, more: None }),
         },
         _ => {
             let arguments = evaluated(machine, arguments)?;

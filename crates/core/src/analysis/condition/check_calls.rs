@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ast::{BinaryOp, Kind, Node, with_predicate};
+use super::ast::{BinaryOp, Kind, Loop, Node, with_predicate};
 use super::check::Checker;
 use super::error::Fault;
 use super::types::Type;
@@ -78,8 +78,8 @@ impl<'a> Checker<'a> {
         name: &'static str,
         arguments: &'a [Arc<Node>],
     ) -> Result<Type, Fault> {
-        if let Some((list, body, more)) = with_predicate(arguments) {
-            return self.predicate_call(name, list, body, more);
+        if let Some((over, body)) = with_predicate(arguments) {
+            return self.predicate_call(name, over, body);
         }
         let found = self.arguments(arguments)?;
         let result = match signature(name) {
@@ -89,13 +89,8 @@ impl<'a> Checker<'a> {
         result.map_err(|message| Fault::typed(node.at, message))
     }
 
-    fn predicate_call(
-        &mut self,
-        name: &'static str,
-        list: &'a Node,
-        body: &'a Node,
-        more: Option<&'a Node>,
-    ) -> Result<Type, Fault> {
+    fn predicate_call(&mut self, name: &'static str, over: Loop<'a>, body: &'a Node) -> Result<Type, Fault> {
+        let Loop { list, more, .. } = over;
         let collection = self.visit(list)?;
         only_list(name, &collection).map_err(|message| Fault::typed(list.at, message))?;
         let answer = self.predicate(name, &collection, body)?;

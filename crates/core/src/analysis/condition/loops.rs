@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::ast::{BinaryOp, Node};
+use super::ast::{BinaryOp, Loop, Node};
 use super::equal::equal;
 use super::eval::{Machine, Scope, Step, at, elements};
 use super::number;
@@ -18,15 +18,9 @@ impl<'a> Machine<'a> {
         value
     }
 
-    /// Calls `name` on a list with a predicate, if it has one, and what follows.
-    pub(super) fn over(
-        &mut self,
-        node: &'a Node,
-        name: &str,
-        list: &'a Node,
-        body: Option<&'a Node>,
-        more: Option<&'a Node>,
-    ) -> Step<Value> {
+    /// Calls a function that runs over a list.
+    pub(super) fn over(&mut self, node: &'a Node, name: &str, over: Loop<'a>) -> Step<Value> {
+        let Loop { list, body, more } = over;
         let value = self.eval(list)?;
         let items = at(list, elements(&value))?;
         match (name, body) {

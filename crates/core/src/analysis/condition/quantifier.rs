@@ -33,7 +33,7 @@ impl<'a> Quantifier<'a> {
     fn operand(node: &'a Node) -> Option<Self> {
         match &node.kind {
             Kind::Builtin { name: name @ ("all" | "any" | "none"), arguments } => {
-                with_predicate(arguments).map(|(list, body, _)| Self { name, list, bodies: vec![body] })
+                with_predicate(arguments).map(|(over, body)| Self { name, list: over.list, bodies: vec![body] })
             }
             Kind::Binary(BinaryOp::And | BinaryOp::Or, _, _) => Self::of(node),
             _ => None,
