@@ -1,5 +1,6 @@
 //! Parses a GraphQL request, checks it against the schema, runs it, and cuts the answer to what was selected.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use graphql_parser::query::{
@@ -41,6 +42,7 @@ pub(super) fn execute(body: &Value, asked: Asked<'_>) -> Result<Value, Refusal> 
         fragments: fragments(&document),
         variables: variables(operation, body.get("variables"), version)?,
         version,
+        budget: Cell::new(SELECTIONS_MAX),
     };
     let selected = run.flatten(operation.selection, 0)?;
     run.check(&selected, "Query", "")?;
@@ -62,6 +64,9 @@ pub(super) fn execute(body: &Value, asked: Asked<'_>) -> Result<Value, Refusal> 
 /// Deeper documents would only exercise the parser's stack.
 const NESTING_MAX: usize = 64;
 
+/// Fragments that spread one another multiply; no client looks at as much.
+const SELECTIONS_MAX: usize = 100_000;
+
 /// The deepest nesting of brackets, strings not understood: an upper bound is enough.
 fn nesting(text: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
@@ -81,6 +86,8 @@ struct Run<'a> {
     fragments: BTreeMap<&'a str, &'a FragmentDefinition<'static, String>>,
     variables: BTreeMap<String, Value>,
     version: Version,
+    /// How many more selections may be looked at.
+    budget: Cell<usize>,
 }
 
 struct Operation<'a> {
@@ -178,6 +185,10 @@ impl<'a> Run<'a> {
             return Err(invalid("Validation error (FragmentCycle) : Fragment cycles not allowed", "ValidationError"));
         }
         for item in &selection.items {
+            let Some(left) = self.budget.get().checked_sub(1) else {
+                return Err(invalid("The document selects too much", "ValidationError"));
+            };
+            self.budget.set(left);
             match item {
                 Selection::Field(field) => {
                     if self.included(field) {

@@ -253,6 +253,9 @@ fn documents_that_do_not_fit_the_schema_are_refused() {
         assert_eq!(status, StatusCode::BAD_REQUEST, "{query}: {answer}");
         assert!(answer["errors"][0]["message"].as_str().unwrap().contains(part), "{query}: {answer}");
     }
+    let doubling: String = (0..40).map(|n| format!("fragment f{n} on Query {{ ...f{0} ...f{0} }} ", n + 1)).collect();
+    let laughs = format!("{doubling} fragment f40 on Query {{ version }} {{ ...f0 }}");
+    assert_eq!(post(&server, &json!({ "query": laughs }), noon()).0, StatusCode::BAD_REQUEST);
     let deep = "{a".repeat(100_000);
     assert_eq!(post(&server, &json!({ "query": deep }), noon()).0, StatusCode::BAD_REQUEST);
 }
