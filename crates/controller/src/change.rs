@@ -102,10 +102,7 @@ pub struct ObjectName {
 impl ObjectName {
     /// The object `name` in `namespace`.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        ObjectName {
-            namespace: namespace.into(),
-            name: name.into(),
-        }
+        ObjectName { namespace: namespace.into(), name: name.into() }
     }
 }
 

@@ -36,12 +36,7 @@ impl Cluster {
     /// A client with a limit for the time of each request; without limit it needs no timer.
     #[must_use]
     pub fn new(client: kube::Client, time_limit: Option<Duration>, metrics: Metrics) -> Self {
-        Cluster {
-            client,
-            istio_version: Arc::new(Mutex::new("v1".to_owned())),
-            time_limit,
-            metrics,
-        }
+        Cluster { client, istio_version: Arc::new(Mutex::new("v1".to_owned())), time_limit, metrics }
     }
 
     /// The client that requests go through.
@@ -52,12 +47,7 @@ impl Cluster {
 
     /// Sets the version of Istio's API that is used from now on; `v1` at first.
     pub fn set_istio_version(&self, version: &str) {
-        version.clone_into(
-            &mut self
-                .istio_version
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        version.clone_into(&mut self.istio_version.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Where objects of a kind are.
@@ -65,10 +55,7 @@ impl Cluster {
     pub fn resource(&self, kind: Kind) -> Resource {
         let argo = || "apis/argoproj.io/v1alpha1".to_owned();
         let istio = || {
-            let version = self
-                .istio_version
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let version = self.istio_version.lock().unwrap_or_else(PoisonError::into_inner);
             format!("apis/networking.istio.io/{version}")
         };
         let (root, plural) = match kind {
@@ -84,11 +71,7 @@ impl Cluster {
             Kind::VirtualService => (istio(), "virtualservices"),
             Kind::DestinationRule => (istio(), "destinationrules"),
         };
-        Resource {
-            kind: kind.name(),
-            root,
-            plural,
-        }
+        Resource { kind: kind.name(), root, plural }
     }
 
     /// Brings a [`Write`] about; `name` is where the object is. Answers with the object as the server has it then.
@@ -104,13 +87,8 @@ impl Cluster {
                 let operation = format!("patch {} {name}", resource.kind);
                 let body = Value::Array(operations.clone());
                 let path = resource.path(name);
-                self.send(
-                    Call::new("patch", &resource, name, operation),
-                    Method::PATCH,
-                    &path,
-                    Body::JsonPatch(&body),
-                )
-                .await
+                self.send(Call::new("patch", &resource, name, operation), Method::PATCH, &path, Body::JsonPatch(&body))
+                    .await
             }
             Verb::Delete { uid } => {
                 let operation = format!("delete {} {name}", resource.kind);
@@ -121,13 +99,8 @@ impl Cluster {
                     "propagationPolicy": "Background",
                 });
                 let path = resource.path(name);
-                self.send(
-                    Call::new("delete", &resource, name, operation),
-                    Method::DELETE,
-                    &path,
-                    Body::Json(&body),
-                )
-                .await
+                self.send(Call::new("delete", &resource, name, operation), Method::DELETE, &path, Body::Json(&body))
+                    .await
             }
         }
     }
@@ -139,55 +112,27 @@ impl Cluster {
     pub async fn get(&self, resource: &Resource, name: &ObjectName) -> Result<Value, Error> {
         let operation = format!("get {} {name}", resource.kind);
         let path = resource.path(name);
-        self.send(
-            Call::new("get", resource, name, operation),
-            Method::GET,
-            &path,
-            Body::None,
-        )
-        .await
+        self.send(Call::new("get", resource, name, operation), Method::GET, &path, Body::None).await
     }
 
     /// Creates an object; `name` says where and how it is called.
     ///
     /// # Errors
     /// Whatever the API server says, and what it does not say in time.
-    pub async fn create(
-        &self,
-        resource: &Resource,
-        name: &ObjectName,
-        object: &Value,
-    ) -> Result<Value, Error> {
+    pub async fn create(&self, resource: &Resource, name: &ObjectName, object: &Value) -> Result<Value, Error> {
         let operation = format!("create {} {name}", resource.kind);
         let path = resource.collection(&name.namespace);
-        self.send(
-            Call::new("create", resource, name, operation),
-            Method::POST,
-            &path,
-            Body::Json(object),
-        )
-        .await
+        self.send(Call::new("create", resource, name, operation), Method::POST, &path, Body::Json(object)).await
     }
 
     /// Replaces an object, with the resourceVersion that it carries as the precondition.
     ///
     /// # Errors
     /// Whatever the API server says, and what it does not say in time.
-    pub async fn replace(
-        &self,
-        resource: &Resource,
-        name: &ObjectName,
-        object: &Value,
-    ) -> Result<Value, Error> {
+    pub async fn replace(&self, resource: &Resource, name: &ObjectName, object: &Value) -> Result<Value, Error> {
         let operation = format!("replace {} {name}", resource.kind);
         let path = resource.path(name);
-        self.send(
-            Call::new("update", resource, name, operation),
-            Method::PUT,
-            &path,
-            Body::Json(object),
-        )
-        .await
+        self.send(Call::new("update", resource, name, operation), Method::PUT, &path, Body::Json(object)).await
     }
 
     /// Changes an object, or with `/status` its status, by a JSON merge patch (RFC 7386).
@@ -201,44 +146,22 @@ impl Cluster {
         subresource: &str,
         patch: &Value,
     ) -> Result<Value, Error> {
-        let what = if subresource.is_empty() {
-            ""
-        } else {
-            "status of "
-        };
+        let what = if subresource.is_empty() { "" } else { "status of " };
         let operation = format!("patch {what}{} {name}", resource.kind);
         let path = format!("{}{subresource}", resource.path(name));
-        self.send(
-            Call::new("patch", resource, name, operation),
-            Method::PATCH,
-            &path,
-            Body::MergePatch(patch),
-        )
-        .await
+        self.send(Call::new("patch", resource, name, operation), Method::PATCH, &path, Body::MergePatch(patch)).await
     }
 
-    async fn send(
-        &self,
-        call: Call<'_>,
-        method: Method,
-        path: &str,
-        body: Body<'_>,
-    ) -> Result<Value, Error> {
-        let request = body
-            .into_request(method, path)
-            .map_err(|error| call.failed(kube::Error::HttpError(error)))?;
+    async fn send(&self, call: Call<'_>, method: Method, path: &str, body: Body<'_>) -> Result<Value, Error> {
+        let request = body.into_request(method, path).map_err(|error| call.failed(kube::Error::HttpError(error)))?;
         let answer = self.client.request::<Value>(request);
         let answer = match self.time_limit {
             None => answer.await,
             Some(limit) => match tokio::time::timeout(limit, answer).await {
                 Ok(answer) => answer,
                 Err(_elapsed) => {
-                    self.metrics
-                        .request(call.kind, call.namespace, call.verb, 0);
-                    return Err(Error::Timeout {
-                        operation: call.operation,
-                        seconds: limit.as_secs(),
-                    });
+                    self.metrics.request(call.kind, call.namespace, call.verb, 0);
+                    return Err(Error::Timeout { operation: call.operation, seconds: limit.as_secs() });
                 }
             },
         };
@@ -247,8 +170,7 @@ impl Cluster {
             Ok(_) => 200,
             Err(error) => error.code().unwrap_or(0),
         };
-        self.metrics
-            .request(call.kind, call.namespace, call.verb, code);
+        self.metrics.request(call.kind, call.namespace, call.verb, code);
         answer
     }
 }
@@ -287,9 +209,7 @@ pub fn kind_of(target: Target) -> Kind {
 
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cluster")
-            .field("time_limit", &self.time_limit)
-            .finish_non_exhaustive()
+        f.debug_struct("Cluster").field("time_limit", &self.time_limit).finish_non_exhaustive()
     }
 }
 
@@ -302,25 +222,12 @@ struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    fn new(
-        verb: &'static str,
-        resource: &Resource,
-        name: &'a ObjectName,
-        operation: String,
-    ) -> Self {
-        Call {
-            verb,
-            kind: resource.kind,
-            namespace: &name.namespace,
-            operation,
-        }
+    fn new(verb: &'static str, resource: &Resource, name: &'a ObjectName, operation: String) -> Self {
+        Call { verb, kind: resource.kind, namespace: &name.namespace, operation }
     }
 
     fn failed(&self, source: kube::Error) -> Error {
-        Error::Request {
-            operation: self.operation.clone(),
-            source: Box::new(source),
-        }
+        Error::Request { operation: self.operation.clone(), source: Box::new(source) }
     }
 }
 
@@ -336,24 +243,12 @@ impl Body<'_> {
         let (media_type, body) = match self {
             Body::None => ("", Vec::new()),
             Body::Json(value) => ("application/json", value.to_string().into_bytes()),
-            Body::MergePatch(value) => (
-                "application/merge-patch+json",
-                value.to_string().into_bytes(),
-            ),
-            Body::JsonPatch(value) => (
-                "application/json-patch+json",
-                value.to_string().into_bytes(),
-            ),
+            Body::MergePatch(value) => ("application/merge-patch+json", value.to_string().into_bytes()),
+            Body::JsonPatch(value) => ("application/json-patch+json", value.to_string().into_bytes()),
         };
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(http::header::ACCEPT, "application/json");
-        let request = if media_type.is_empty() {
-            request
-        } else {
-            request.header(http::header::CONTENT_TYPE, media_type)
-        };
+        let request = Request::builder().method(method).uri(path).header(http::header::ACCEPT, "application/json");
+        let request =
+            if media_type.is_empty() { request } else { request.header(http::header::CONTENT_TYPE, media_type) };
         request.body(body)
     }
 }

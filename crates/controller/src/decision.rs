@@ -80,44 +80,15 @@ impl Decision {
                 let subject = subject(Key::Rollout, &observed.rollout.metadata);
                 let name = subject.key.object().name.clone();
                 let effects = plan.effects.iter();
-                let effects = effects
-                    .map(|p| Order {
-                        write: p.effect.write(&name),
-                        event: p.event.clone(),
-                    })
-                    .collect();
-                let status = status_patch(
-                    &subject,
-                    status,
-                    observed.rollout.status.as_ref(),
-                    plan.status.as_ref(),
-                );
-                Orders {
-                    subject,
-                    status,
-                    effects,
-                    events: plan.events.clone(),
-                }
+                let effects = effects.map(|p| Order { write: p.effect.write(&name), event: p.event.clone() }).collect();
+                let status = status_patch(&subject, status, observed.rollout.status.as_ref(), plan.status.as_ref());
+                Orders { subject, status, effects, events: plan.events.clone() }
             }
             Decision::AnalysisRun { observed, plan } => {
                 let subject = subject(Key::AnalysisRun, &observed.run.metadata);
-                let effects = plan
-                    .delete
-                    .then(|| deletion(&subject))
-                    .into_iter()
-                    .collect();
-                let status = status_patch(
-                    &subject,
-                    status,
-                    observed.run.status.as_ref(),
-                    plan.status.as_ref(),
-                );
-                Orders {
-                    subject,
-                    status,
-                    effects,
-                    events: plan.events.clone(),
-                }
+                let effects = plan.delete.then(|| deletion(&subject)).into_iter().collect();
+                let status = status_patch(&subject, status, observed.run.status.as_ref(), plan.status.as_ref());
+                Orders { subject, status, effects, events: plan.events.clone() }
             }
         }
     }
@@ -125,26 +96,14 @@ impl Decision {
 
 /// Decides about a Rollout.
 pub(crate) fn decide_rollout(seen: Seen<rollout::Observed>) -> (Decision, Arc<Value>) {
-    let plan = rollout::Plan::default();
-    (
-        Decision::Rollout {
-            observed: Box::new(seen.observed),
-            plan: Box::new(plan),
-        },
-        seen.status,
-    )
+    let plan = rollout::decide(&seen.observed);
+    (Decision::Rollout { observed: Box::new(seen.observed), plan: Box::new(plan) }, seen.status)
 }
 
 /// Decides about an AnalysisRun.
 pub(crate) fn decide_run(seen: Seen<analysis::Observed>) -> (Decision, Arc<Value>) {
     let plan = Box::new(analysis::decide(&seen.observed));
-    (
-        Decision::AnalysisRun {
-            observed: Box::new(seen.observed),
-            plan,
-        },
-        seen.status,
-    )
+    (Decision::AnalysisRun { observed: Box::new(seen.observed), plan }, seen.status)
 }
 
 fn subject(
@@ -153,21 +112,13 @@ fn subject(
 ) -> Subject {
     let namespace = metadata.namespace.clone().unwrap_or_default();
     Subject {
-        key: key(ObjectName {
-            namespace,
-            name: metadata.name.clone().unwrap_or_default(),
-        }),
+        key: key(ObjectName { namespace, name: metadata.name.clone().unwrap_or_default() }),
         uid: metadata.uid.clone().unwrap_or_default(),
         version: metadata.resource_version.clone().unwrap_or_default(),
     }
 }
 
-fn status_patch<S: Serialize>(
-    subject: &Subject,
-    raw: &Value,
-    old: Option<&S>,
-    new: Option<&S>,
-) -> Option<Value> {
+fn status_patch<S: Serialize>(subject: &Subject, raw: &Value, old: Option<&S>, new: Option<&S>) -> Option<Value> {
     let wire = |status: &S| serde_json::to_value(status).expect("a status has only string keys");
     let known = old.map_or(Value::Null, wire);
     let patch = merge_diff(raw, &known, &wire(new?))?;
@@ -179,9 +130,7 @@ fn deletion(subject: &Subject) -> Order {
         target: Target::AnalysisRun,
         namespace: None,
         name: subject.key.object().name.clone(),
-        verb: Verb::Delete {
-            uid: subject.uid.clone(),
-        },
+        verb: Verb::Delete { uid: subject.uid.clone() },
     };
     Order { write, event: None }
 }

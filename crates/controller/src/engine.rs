@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serin_core::rollout::observed::Settings;
 use serin_core::{analysis, rollout};
+use serin_providers::{Defaults, Transport};
 use tokio::sync::Notify;
 
 use crate::caches::{Caches, Filter};
@@ -24,7 +25,6 @@ use crate::observe::{self, Sight};
 use crate::queue::{Backoff, Next, Queue};
 use crate::reconcile::reconcile;
 use crate::record::{self, Observer, Record};
-use crate::source::Transport;
 
 /// What an engine needs from outside.
 pub struct Deps {
@@ -34,6 +34,8 @@ pub struct Deps {
     pub clock: Arc<dyn Clock>,
     /// How metrics sources are reached.
     pub transport: Arc<dyn Transport>,
+    /// What metrics need not say themselves.
+    pub defaults: Defaults,
     /// What decisions depend on; `instance_id` also selects the objects that are this controller's business.
     pub settings: Settings,
     /// The only namespace to serve; all if absent.
@@ -58,6 +60,7 @@ impl Deps {
             client,
             clock,
             transport,
+            defaults: Defaults::default(),
             settings: Settings::default(),
             namespace: None,
             metrics: Metrics::new(),
@@ -71,9 +74,7 @@ impl Deps {
 
 impl fmt::Debug for Deps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Deps")
-            .field("settings", &self.settings)
-            .finish_non_exhaustive()
+        f.debug_struct("Deps").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
@@ -109,28 +110,19 @@ impl Engine {
     /// An engine that has seen nothing yet.
     #[must_use]
     pub fn new(deps: Deps) -> Self {
-        let filter = Filter {
-            instance_id: deps.settings.instance_id.clone(),
-            namespace: deps.namespace,
-        };
+        let filter = Filter { instance_id: deps.settings.instance_id.clone(), namespace: deps.namespace };
         let cluster = Cluster::new(deps.client, deps.request_time_limit, deps.metrics.clone());
         deps.metrics.set_clock(deps.clock.clone());
-        let state = State {
-            caches: Caches::new(filter),
-            queue: Queue::new(deps.seed),
-            ledger: Ledger::default(),
-        };
+        let state = State { caches: Caches::new(filter), queue: Queue::new(deps.seed), ledger: Ledger::default() };
         Engine(Arc::new(Inner {
             measurements: Measurements::new(
                 cluster.clone(),
                 deps.transport,
+                deps.defaults,
                 deps.clock.clone(),
                 deps.metrics.clone(),
             ),
-            executor: Executor {
-                cluster,
-                leadership: deps.leadership,
-            },
+            executor: Executor { cluster, leadership: deps.leadership },
             clock: deps.clock,
             settings: deps.settings,
             metrics: deps.metrics,
@@ -239,17 +231,14 @@ impl Engine {
         let mut state = self.state();
         let State { caches, ledger, .. } = &mut *state;
         match key {
-            Key::Rollout(name) => {
-                match observe::observe_rollout(name, caches, ledger, now, &self.0.settings) {
-                    Sight::Seen(seen) => Sight::Seen(Seen::Rollout(Box::new(seen))),
-                    Sight::Stale(kind, name) => Sight::Stale(kind, name),
-                    Sight::Gone => Sight::Gone,
-                }
-            }
+            Key::Rollout(name) => match observe::observe_rollout(name, caches, ledger, now, &self.0.settings) {
+                Sight::Seen(seen) => Sight::Seen(Seen::Rollout(Box::new(seen))),
+                Sight::Stale(kind, name) => Sight::Stale(kind, name),
+                Sight::Gone => Sight::Gone,
+            },
             Key::AnalysisRun(name) => {
                 let measured = self.0.measurements.measured(name);
-                match observe::observe_run(name, (caches, ledger), measured, now, &self.0.settings)
-                {
+                match observe::observe_run(name, (caches, ledger), measured, now, &self.0.settings) {
                     Sight::Seen(seen) => Sight::Seen(Seen::Run(Box::new(seen))),
                     Sight::Stale(kind, name) => Sight::Stale(kind, name),
                     Sight::Gone => Sight::Gone,
@@ -263,26 +252,14 @@ impl Engine {
         let mut state = self.state();
         for written in &report.writes {
             let object = (written.kind, written.name.clone());
-            state
-                .ledger
-                .wrote(&orders.subject.key, object, written.mark.clone(), now);
+            state.ledger.wrote(&orders.subject.key, object, written.mark.clone(), now);
         }
         report
     }
 
     /// Tells of a reconcile, and starts the measurements that it asks for.
-    pub(crate) fn conclude(
-        &self,
-        key: &Key,
-        decision: &Decision,
-        report: &Report,
-        now: DateTime<Utc>,
-    ) {
-        let record = Record {
-            at: now,
-            decision,
-            report,
-        };
+    pub(crate) fn conclude(&self, key: &Key, decision: &Decision, report: &Report, now: DateTime<Utc>) {
+        let record = Record { at: now, decision, report };
         record::log(key, &record);
         self.0.metrics.record(key, &record, self.now());
         if let Some(observer) = &self.0.observer {
@@ -332,8 +309,9 @@ impl Engine {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine")
-            .field("next_due", &self.next_due())
-            .finish_non_exhaustive()
+        f.debug_struct("Engine").field("next_due", &self.next_due()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

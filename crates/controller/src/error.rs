@@ -25,9 +25,7 @@ pub enum Error {
         seconds: u64,
     },
     /// An object that is to be created exists, and belongs to somebody else.
-    #[error(
-        "{operation}: an object of this name exists and is controlled by {owner}; rename or delete it"
-    )]
+    #[error("{operation}: an object of this name exists and is controlled by {owner}; rename or delete it")]
     NameTaken {
         /// Verb, kind and name.
         operation: String,
@@ -112,9 +110,5 @@ impl Error {
 }
 
 fn api_status(error: &kube::Error) -> Option<&kube::core::Status> {
-    if let kube::Error::Api(status) = error {
-        Some(status)
-    } else {
-        None
-    }
+    if let kube::Error::Api(status) = error { Some(status) } else { None }
 }

@@ -20,35 +20,16 @@ const NAME_MAX: usize = 253;
 ///
 /// # Errors
 /// If the API server refuses it or cannot be reached.
-pub async fn publish(
-    cluster: &Cluster,
-    subject: &Subject,
-    event: &Event,
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    let resource = Resource {
-        kind: "Event",
-        root: "api/v1".to_owned(),
-        plural: "events",
-    };
+pub async fn publish(cluster: &Cluster, subject: &Subject, event: &Event, now: DateTime<Utc>) -> Result<(), Error> {
+    let resource = Resource { kind: "Event", root: "api/v1".to_owned(), plural: "events" };
     let name = ObjectName::new(&subject.key.object().namespace, name_of(subject, event));
-    match cluster
-        .create(&resource, &name, &object(subject, event, &name, now))
-        .await
-    {
+    match cluster.create(&resource, &name, &object(subject, event, &name, now)).await {
         Ok(_) => Ok(()),
         Err(error) if error.code() == Some(409) => {
             let old = cluster.get(&resource, &name).await?;
-            let count = old
-                .get("count")
-                .and_then(Value::as_i64)
-                .unwrap_or(1)
-                .saturating_add(1);
+            let count = old.get("count").and_then(Value::as_i64).unwrap_or(1).saturating_add(1);
             let patch = json!({"count": count, "lastTimestamp": Time(now)});
-            cluster
-                .merge_patch(&resource, &name, "", &patch)
-                .await
-                .map(drop)
+            cluster.merge_patch(&resource, &name, "", &patch).await.map(drop)
         }
         Err(error) => Err(error),
     }
@@ -82,22 +63,13 @@ fn object(subject: &Subject, event: &Event, name: &ObjectName, now: DateTime<Utc
 /// The object's name and a hash of object, type, reason and message.
 fn name_of(subject: &Subject, event: &Event) -> String {
     let kind = event.kind.to_string();
-    let parts = [
-        subject.uid.as_str(),
-        kind.as_str(),
-        event.reason.as_str(),
-        event.message.as_str(),
-    ];
-    let hash = parts.iter().fold(0xcbf2_9ce4_8422_2325, |hash, part| {
-        fnv1a(fnv1a(hash, part.as_bytes()), &[0])
-    });
+    let parts = [subject.uid.as_str(), kind.as_str(), event.reason.as_str(), event.message.as_str()];
+    let hash = parts.iter().fold(0xcbf2_9ce4_8422_2325, |hash, part| fnv1a(fnv1a(hash, part.as_bytes()), &[0]));
     let mut name = subject.key.object().name.clone();
     name.truncate(NAME_MAX - 17);
     format!("{name}.{hash:016x}")
 }
 
 fn fnv1a(hash: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(hash, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    bytes.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

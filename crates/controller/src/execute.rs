@@ -80,12 +80,7 @@ pub struct Executor {
 impl Executor {
     /// Carries out orders that were decided at `now`. A failed event is logged and fails nothing.
     pub async fn execute(&self, orders: &Orders, now: DateTime<Utc>) -> Report {
-        let mut report = Report {
-            outcome: Outcome::Done,
-            status_written: false,
-            writes: Vec::new(),
-            events: 0,
-        };
+        let mut report = Report { outcome: Outcome::Done, status_written: false, writes: Vec::new(), events: 0 };
         if let Some(patch) = &orders.status {
             match self.write_status(&orders.subject, patch).await {
                 Ok(written) => {
@@ -132,16 +127,10 @@ impl Executor {
             Key::AnalysisRun(_) => "",
         };
         let resource = self.cluster.resource(kind);
-        match self
-            .cluster
-            .merge_patch(&resource, name, subresource, patch)
-            .await
-        {
+        match self.cluster.merge_patch(&resource, name, subresource, patch).await {
             Ok(object) => Ok(written(kind, name, "patch", &object)),
             Err(error) => Err(match error.code() {
-                Some(404 | 409) => Outcome::Conflict {
-                    operation: format!("patch status of {kind} {name}"),
-                },
+                Some(404 | 409) => Outcome::Conflict { operation: format!("patch status of {kind} {name}") },
                 Some(_) | None => Outcome::Failed(error),
             }),
         }
@@ -150,29 +139,19 @@ impl Executor {
     async fn write(&self, subject: &Subject, order: &Order) -> Result<Written, Outcome> {
         self.check_leadership()?;
         let write = &order.write;
-        let namespace = write
-            .namespace
-            .as_ref()
-            .unwrap_or(&subject.key.object().namespace);
-        let (kind, name) = (
-            kind_of(write.target),
-            ObjectName::new(namespace, &write.name),
-        );
+        let namespace = write.namespace.as_ref().unwrap_or(&subject.key.object().namespace);
+        let (kind, name) = (kind_of(write.target), ObjectName::new(namespace, &write.name));
         let verb = verb_name(&write.verb);
         let error = match self.cluster.write(write, &name).await {
             Ok(object) => {
                 return Ok(match &write.verb {
                     Verb::Delete { uid } => deleted(kind, &name, uid),
-                    Verb::Create(_) | Verb::MergePatch(_) | Verb::JsonPatch(_) => {
-                        written(kind, &name, verb, &object)
-                    }
+                    Verb::Create(_) | Verb::MergePatch(_) | Verb::JsonPatch(_) => written(kind, &name, verb, &object),
                 });
             }
             Err(error) => error,
         };
-        let conflict = || Outcome::Conflict {
-            operation: format!("{verb} {kind} {name}"),
-        };
+        let conflict = || Outcome::Conflict { operation: format!("{verb} {kind} {name}") };
         match (&write.verb, error.code()) {
             (Verb::Delete { uid }, Some(404 | 409)) => Ok(deleted(kind, &name, uid)),
             (Verb::Create(object), Some(409)) => self.already_exists(write, &name, object).await,
@@ -184,18 +163,11 @@ impl Executor {
     }
 
     /// An object that exists counts as created if it has the controller that ours would have.
-    async fn already_exists(
-        &self,
-        write: &Write,
-        name: &ObjectName,
-        wanted: &Value,
-    ) -> Result<Written, Outcome> {
+    async fn already_exists(&self, write: &Write, name: &ObjectName, wanted: &Value) -> Result<Written, Outcome> {
         let kind = kind_of(write.target);
         let existing = self.cluster.get(&self.cluster.resource(kind), name).await;
         let existing = existing.map_err(|error| match error.code() {
-            Some(404) => Outcome::Conflict {
-                operation: format!("create {kind} {name}"),
-            },
+            Some(404) => Outcome::Conflict { operation: format!("create {kind} {name}") },
             Some(_) | None => Outcome::Failed(error),
         })?;
         let (theirs, ours) = (controller(&existing), controller(wanted));
@@ -206,48 +178,26 @@ impl Executor {
             let text = |key: &str| owner[key].as_str().unwrap_or_default().to_owned();
             format!("{} {}", text("kind"), text("name"))
         });
-        Err(Outcome::Failed(Error::NameTaken {
-            operation: format!("create {kind} {name}"),
-            owner,
-        }))
+        Err(Outcome::Failed(Error::NameTaken { operation: format!("create {kind} {name}"), owner }))
     }
 
     fn check_leadership(&self) -> Result<(), Outcome> {
-        if self.leadership.may_write() {
-            Ok(())
-        } else {
-            Err(Outcome::Fenced)
-        }
+        if self.leadership.may_write() { Ok(()) } else { Err(Outcome::Fenced) }
     }
 }
 
 fn controller(object: &Value) -> Option<&Value> {
     let owners = object.pointer("/metadata/ownerReferences")?.as_array()?;
-    owners
-        .iter()
-        .find(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true))
+    owners.iter().find(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true))
 }
 
 fn written(kind: Kind, name: &ObjectName, verb: &'static str, object: &Value) -> Written {
-    let version = object
-        .pointer("/metadata/resourceVersion")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    Written {
-        kind,
-        name: name.clone(),
-        verb,
-        mark: Mark::Version(version.to_owned()),
-    }
+    let version = object.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default();
+    Written { kind, name: name.clone(), verb, mark: Mark::Version(version.to_owned()) }
 }
 
 fn deleted(kind: Kind, name: &ObjectName, uid: &str) -> Written {
-    Written {
-        kind,
-        name: name.clone(),
-        verb: "delete",
-        mark: Mark::Gone(uid.to_owned()),
-    }
+    Written { kind, name: name.clone(), verb: "delete", mark: Mark::Gone(uid.to_owned()) }
 }
 
 fn verb_name(verb: &Verb) -> &'static str {
@@ -257,3 +207,6 @@ fn verb_name(verb: &Verb) -> &'static str {
         Verb::Delete { .. } => "delete",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,9 +68,7 @@ impl Leadership {
 
 impl fmt::Debug for Leadership {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Leadership")
-            .field(&self.may_write())
-            .finish()
+        f.debug_tuple("Leadership").field(&self.may_write()).finish()
     }
 }
 
@@ -108,17 +106,7 @@ impl Candidate {
         leadership: Leadership,
     ) -> (Self, watch::Receiver<bool>) {
         let (leading, is_leading) = watch::channel(false);
-        (
-            Candidate {
-                cluster,
-                clock,
-                election,
-                leadership,
-                leading,
-                seen: None,
-            },
-            is_leading,
-        )
+        (Candidate { cluster, clock, election, leadership, leading, seen: None }, is_leading)
     }
 
     /// Tries to lead, and to go on leading, until `stop` completes; then gives the Lease back.
@@ -145,8 +133,7 @@ impl Candidate {
         match tried {
             // The time that we may write is counted from before the request: the Lease cannot have been renewed earlier.
             Ok(Ok(Try::Ours)) => {
-                self.leadership
-                    .hold_until(Some(started + self.election.renew_deadline));
+                self.leadership.hold_until(Some(started + self.election.renew_deadline));
                 self.tell(true);
             }
             Ok(Ok(Try::Theirs)) => {
@@ -170,11 +157,7 @@ impl Candidate {
             Ok(lease) => lease,
             Err(error) if error.code() == Some(404) => {
                 let fresh = self.written(None);
-                return self.settle(
-                    self.cluster
-                        .create(&resource, &self.election.lease, &fresh)
-                        .await,
-                );
+                return self.settle(self.cluster.create(&resource, &self.election.lease, &fresh).await);
             }
             Err(error) => return Err(error),
         };
@@ -184,11 +167,7 @@ impl Candidate {
             return Ok(Try::Theirs);
         }
         let taken = self.written(Some(&lease));
-        self.settle(
-            self.cluster
-                .replace(&resource, &self.election.lease, &taken)
-                .await,
-        )
+        self.settle(self.cluster.replace(&resource, &self.election.lease, &taken).await)
     }
 
     fn settle(&mut self, answer: Result<Value, Error>) -> Result<Try, Error> {
@@ -211,26 +190,15 @@ impl Candidate {
 
     fn see(&mut self, lease: &Value) {
         let version = text(lease, "/metadata/resourceVersion");
-        if self
-            .seen
-            .as_ref()
-            .is_none_or(|seen| seen.version != version)
-        {
-            self.seen = Some(SeenLease {
-                version: version.to_owned(),
-                object: lease.clone(),
-                at: Instant::now(),
-            });
+        if self.seen.as_ref().is_none_or(|seen| seen.version != version) {
+            self.seen = Some(SeenLease { version: version.to_owned(), object: lease.clone(), at: Instant::now() });
         }
     }
 
     fn has_run_out(&self) -> bool {
         let Some(seen) = &self.seen else { return false };
         // The holder's own duration counts, since it may be set up differently.
-        let seconds = seen
-            .object
-            .pointer("/spec/leaseDurationSeconds")
-            .and_then(Value::as_u64);
+        let seconds = seen.object.pointer("/spec/leaseDurationSeconds").and_then(Value::as_u64);
         let duration = seconds.map_or(self.election.lease_duration, Duration::from_secs);
         seen.at.elapsed() >= duration
     }
@@ -238,18 +206,11 @@ impl Candidate {
     /// The Lease as it is when we hold it.
     fn written(&self, old: Option<&Value>) -> Value {
         let now = self.clock.now();
-        let was_ours =
-            old.is_some_and(|old| text(old, "/spec/holderIdentity") == self.election.identity);
-        let transitions = old
-            .and_then(|old| old.pointer("/spec/leaseTransitions"))
-            .and_then(Value::as_i64)
-            .unwrap_or(0);
-        let acquired = old
-            .and_then(|old| old.pointer("/spec/acquireTime"))
-            .filter(|_| was_ours)
-            .cloned();
-        let mut metadata =
-            json!({"name": self.election.lease.name, "namespace": self.election.lease.namespace});
+        let was_ours = old.is_some_and(|old| text(old, "/spec/holderIdentity") == self.election.identity);
+        let transitions =
+            old.and_then(|old| old.pointer("/spec/leaseTransitions")).and_then(Value::as_i64).unwrap_or(0);
+        let acquired = old.and_then(|old| old.pointer("/spec/acquireTime")).filter(|_| was_ours).cloned();
+        let mut metadata = json!({"name": self.election.lease.name, "namespace": self.election.lease.namespace});
         if let Some(old) = old {
             metadata = old.get("metadata").cloned().unwrap_or(metadata);
         }
@@ -282,9 +243,7 @@ impl Candidate {
             spec.insert("renewTime".to_owned(), micro_time(self.clock.now()));
         }
         let resource = resource();
-        let released = self
-            .cluster
-            .replace(&resource, &self.election.lease, &lease);
+        let released = self.cluster.replace(&resource, &self.election.lease, &lease);
         match timeout(self.election.retry_period, released).await {
             Ok(Ok(_)) => tracing::info!(lease = %self.election.lease, "gave the lease back"),
             Ok(Err(error)) => {
@@ -304,9 +263,7 @@ impl Candidate {
     }
 
     fn tell(&self, leading: bool) {
-        let changed = self
-            .leading
-            .send_if_modified(|was| std::mem::replace(was, leading) != leading);
+        let changed = self.leading.send_if_modified(|was| std::mem::replace(was, leading) != leading);
         if changed {
             tracing::info!(lease = %self.election.lease, identity = %self.election.identity, leading, "leadership");
         }
@@ -315,18 +272,12 @@ impl Candidate {
 
 impl fmt::Debug for Candidate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Candidate")
-            .field("election", &self.election)
-            .finish_non_exhaustive()
+        f.debug_struct("Candidate").field("election", &self.election).finish_non_exhaustive()
     }
 }
 
 fn resource() -> Resource {
-    Resource {
-        kind: "Lease",
-        root: "apis/coordination.k8s.io/v1".to_owned(),
-        plural: "leases",
-    }
+    Resource { kind: "Lease", root: "apis/coordination.k8s.io/v1".to_owned(), plural: "leases" }
 }
 
 fn micro_time(time: DateTime<Utc>) -> Value {
@@ -334,10 +285,7 @@ fn micro_time(time: DateTime<Utc>) -> Value {
 }
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 #[cfg(test)]

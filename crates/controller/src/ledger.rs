@@ -42,10 +42,7 @@ struct Entry {
 impl Ledger {
     /// Notes a write that a reconcile of `key` has made.
     pub fn wrote(&mut self, key: &Key, object: (Kind, ObjectName), mark: Mark, now: DateTime<Utc>) {
-        self.written
-            .entry(key.clone())
-            .or_default()
-            .insert(object, Entry { mark, at: now });
+        self.written.entry(key.clone()).or_default().insert(object, Entry { mark, at: now });
     }
 
     /// The first object that the caches show older than `key` left it, if any; forgets what they have caught up with,
@@ -57,9 +54,7 @@ impl Ledger {
         shown: impl Fn(Kind, &ObjectName) -> Option<Shown<'a>>,
     ) -> Option<(Kind, ObjectName)> {
         let entries = self.written.get_mut(key)?;
-        entries.retain(|(kind, name), entry| {
-            now - entry.at < LAG_MAX && !entry.mark.is_reached(shown(*kind, name))
-        });
+        entries.retain(|(kind, name), entry| now - entry.at < LAG_MAX && !entry.mark.is_reached(shown(*kind, name)));
         let first = entries.keys().next().cloned();
         if first.is_none() {
             self.written.remove(key);
@@ -115,92 +110,35 @@ mod tests {
     #[track_caller]
     fn check(case: &str, mark: Mark, shown: Option<(&str, &str)>, stale: bool) {
         let mut ledger = Ledger::default();
-        ledger.wrote(
-            &key(),
-            (Kind::Service, ObjectName::new("shop", "web")),
-            mark,
-            at(0),
-        );
-        let behind = ledger.behind(&key(), at(1), |_, _| {
-            shown.map(|(version, uid)| Shown { version, uid })
-        });
+        ledger.wrote(&key(), (Kind::Service, ObjectName::new("shop", "web")), mark, at(0));
+        let behind = ledger.behind(&key(), at(1), |_, _| shown.map(|(version, uid)| Shown { version, uid }));
         assert_eq!(behind.is_some(), stale, "{case}");
     }
 
     #[test]
     fn a_cache_is_stale_until_it_shows_our_write() {
         let version = |v: &str| Mark::Version(v.to_owned());
-        check(
-            "an older version is stale",
-            version("10"),
-            Some(("9", "u")),
-            true,
-        );
-        check(
-            "our own version will do",
-            version("10"),
-            Some(("10", "u")),
-            false,
-        );
-        check(
-            "a later version will do",
-            version("9"),
-            Some(("10", "u")),
-            false,
-        );
-        check(
-            "versions are compared as numbers",
-            version("100"),
-            Some(("99", "u")),
-            true,
-        );
-        check(
-            "versions that are no numbers cannot be compared",
-            version("b"),
-            Some(("a", "u")),
-            false,
-        );
-        check(
-            "an object that we made and nobody shows is stale",
-            version("10"),
-            None,
-            true,
-        );
-        check(
-            "a deleted object that is still shown is stale",
-            Mark::Gone("u".into()),
-            Some(("9", "u")),
-            true,
-        );
+        check("an older version is stale", version("10"), Some(("9", "u")), true);
+        check("our own version will do", version("10"), Some(("10", "u")), false);
+        check("a later version will do", version("9"), Some(("10", "u")), false);
+        check("versions are compared as numbers", version("100"), Some(("99", "u")), true);
+        check("versions that are no numbers cannot be compared", version("b"), Some(("a", "u")), false);
+        check("an object that we made and nobody shows is stale", version("10"), None, true);
+        check("a deleted object that is still shown is stale", Mark::Gone("u".into()), Some(("9", "u")), true);
         check(
             "another object of the same name is not the one we deleted",
             Mark::Gone("u".into()),
             Some(("9", "v")),
             false,
         );
-        check(
-            "a deleted object that is not shown will do",
-            Mark::Gone("u".into()),
-            None,
-            false,
-        );
+        check("a deleted object that is not shown will do", Mark::Gone("u".into()), None, false);
     }
 
     #[test]
     fn a_watch_that_stays_behind_is_not_waited_for_forever() {
         let mut ledger = Ledger::default();
-        ledger.wrote(
-            &key(),
-            (Kind::Service, ObjectName::new("shop", "web")),
-            Mark::Version("10".into()),
-            at(0),
-        );
-        let shown = |_: Kind, _: &ObjectName| {
-            Some(Shown {
-                version: "9",
-                uid: "u",
-            })
-        };
+        ledger.wrote(&key(), (Kind::Service, ObjectName::new("shop", "web")), Mark::Version("10".into()), at(0));
+        let shown = |_: Kind, _: &ObjectName| Some(Shown { version: "9", uid: "u" });
         assert!(ledger.behind(&key(), at(9), shown).is_some());
         assert!(ledger.behind(&key(), at(10), shown).is_none());
     }
@@ -209,12 +147,7 @@ mod tests {
     fn an_object_that_was_seen_to_go_is_not_waited_for() {
         let mut ledger = Ledger::default();
         let web = ObjectName::new("shop", "web");
-        ledger.wrote(
-            &key(),
-            (Kind::Service, web.clone()),
-            Mark::Version("10".into()),
-            at(0),
-        );
+        ledger.wrote(&key(), (Kind::Service, web.clone()), Mark::Version("10".into()), at(0));
         assert!(ledger.behind(&key(), at(1), |_, _| None).is_some());
         ledger.deleted(Kind::Service, &web);
         assert!(ledger.behind(&key(), at(1), |_, _| None).is_none());
@@ -223,12 +156,7 @@ mod tests {
     #[test]
     fn a_key_waits_for_its_own_writes_only() {
         let mut ledger = Ledger::default();
-        ledger.wrote(
-            &key(),
-            (Kind::Service, ObjectName::new("shop", "web")),
-            Mark::Version("10".into()),
-            at(0),
-        );
+        ledger.wrote(&key(), (Kind::Service, ObjectName::new("shop", "web")), Mark::Version("10".into()), at(0));
         let other = Key::rollout("shop", "other");
         assert!(ledger.behind(&other, at(1), |_, _| None).is_none());
         assert!(ledger.behind(&key(), at(1), |_, _| None).is_some());

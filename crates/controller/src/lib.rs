@@ -10,6 +10,8 @@
 //! [`Engine`] is all of that behind plain data structures: live, the watches feed it and workers step it; a simulator
 //! does both by hand, without timers and sockets, and gets the same decisions in the same order each time.
 
+pub mod admin;
+pub mod args;
 pub mod caches;
 pub mod change;
 pub mod clock;
@@ -19,6 +21,8 @@ pub mod engine;
 pub mod error;
 pub mod events;
 pub mod execute;
+#[cfg(test)]
+mod fake;
 pub mod lease;
 pub mod ledger;
 pub mod measure;
@@ -28,9 +32,11 @@ pub mod observe;
 pub mod queue;
 mod reconcile;
 pub mod record;
+pub mod run;
 mod secrets;
-pub mod source;
+pub mod watch;
 
+pub use args::Args;
 pub use change::{Change, Key, Kind, ObjectName};
 pub use clock::{Clock, SystemClock};
 pub use decision::Decision;
@@ -38,3 +44,4 @@ pub use engine::{Deps, Engine};
 pub use error::Error;
 pub use execute::{Outcome, Report};
 pub use record::{Observer, Record};
+pub use run::{run, run_until, work};

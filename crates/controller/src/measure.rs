@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::{DateTime, Utc};
-use serin_core::analysis::sample::{Measure, Outcome, Sample};
+use serin_core::analysis::sample::{Measure, Sample};
+use serin_providers::{Answer, Defaults, Sources, Transport};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::change::ObjectName;
@@ -14,7 +14,6 @@ use crate::cluster::Cluster;
 use crate::metrics::Metrics;
 use crate::observe::Measured;
 use crate::secrets;
-use crate::source::{self, Transport};
 
 /// How many measurements are taken at a time, over all runs.
 pub const MEASUREMENTS_MAX: usize = 64;
@@ -26,6 +25,7 @@ pub struct Measurements(Arc<Inner>);
 struct Inner {
     cluster: Cluster,
     transport: Arc<dyn Transport>,
+    sources: Sources,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     places: Semaphore,
@@ -35,15 +35,18 @@ struct Inner {
 
 impl Measurements {
     /// No measurements yet.
+    #[must_use]
     pub fn new(
         cluster: Cluster,
         transport: Arc<dyn Transport>,
+        defaults: Defaults,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
     ) -> Self {
         Measurements(Arc::new(Inner {
             cluster,
             transport,
+            sources: Sources::new(defaults),
             clock,
             metrics,
             places: Semaphore::new(MEASUREMENTS_MAX),
@@ -54,13 +57,7 @@ impl Measurements {
 
     /// Starts a measurement for a run, unless the same is under way; `ring` is called when it is there.
     pub fn start(&self, run: &ObjectName, measure: Measure, ring: impl FnOnce() + Send + 'static) {
-        if !self
-            .runs()
-            .entry(run.clone())
-            .or_default()
-            .in_flight
-            .insert(measure.metric.clone())
-        {
+        if !self.runs().entry(run.clone()).or_default().in_flight.insert(measure.metric.clone()) {
             return;
         }
         let (measurements, run) = (self.clone(), run.clone());
@@ -77,9 +74,7 @@ impl Measurements {
     #[must_use]
     pub fn measured(&self, run: &ObjectName) -> Measured {
         let mut measured = self.runs().get(run).cloned().unwrap_or_default();
-        measured
-            .samples
-            .sort_by(|a, b| (a.started_at, &a.metric).cmp(&(b.started_at, &b.metric)));
+        measured.samples.sort_by(|a, b| (a.started_at, &a.metric).cmp(&(b.started_at, &b.metric)));
         measured
     }
 
@@ -105,11 +100,7 @@ impl Measurements {
         loop {
             let mut done = std::pin::pin!(self.0.done.notified());
             done.as_mut().enable();
-            if self
-                .runs()
-                .values()
-                .all(|measured| measured.in_flight.is_empty())
-            {
+            if self.runs().values().all(|measured| measured.in_flight.is_empty()) {
                 return;
             }
             done.await;
@@ -130,30 +121,20 @@ impl Measurements {
     async fn take(&self, run: &ObjectName, measure: &Measure) -> Sample {
         let _place = self.0.places.acquire().await;
         let started_at = self.0.clock.now();
-        let sample = match secrets::arguments(&self.0.cluster, &run.namespace, measure).await {
-            Ok(args) => {
-                source::measure(measure, &args.values, self.0.transport.as_ref(), started_at).await
-            }
-            Err(outcome) => self.empty(measure, outcome, started_at),
+        let answer = match secrets::secrets_of(&self.0.cluster, &run.namespace, measure).await {
+            Ok(values) => self.0.sources.measure(measure, &values, started_at, self.0.transport.as_ref()).await,
+            Err(outcome) => Answer::without_value(outcome),
         };
         let sample = Sample {
-            started_at,
-            finished_at: self.0.clock.now(),
-            ..sample
-        };
-        self.0.metrics.measured(&measure.spec.provider, &sample);
-        sample
-    }
-
-    fn empty(&self, measure: &Measure, outcome: Outcome, started_at: DateTime<Utc>) -> Sample {
-        Sample {
             metric: measure.metric.clone(),
             started_at,
             finished_at: self.0.clock.now(),
-            outcome,
-            value: String::new(),
-            metadata: BTreeMap::new(),
-        }
+            outcome: answer.outcome,
+            value: answer.value,
+            metadata: answer.metadata,
+        };
+        self.0.metrics.measured(&measure.spec.provider, &sample);
+        sample
     }
 
     fn runs(&self) -> MutexGuard<'_, BTreeMap<ObjectName, Measured>> {
@@ -163,13 +144,7 @@ impl Measurements {
 
 impl fmt::Debug for Measurements {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let in_flight: BTreeSet<String> = self
-            .runs()
-            .values()
-            .flat_map(|m| m.in_flight.clone())
-            .collect();
-        f.debug_struct("Measurements")
-            .field("in_flight", &in_flight)
-            .finish_non_exhaustive()
+        let in_flight: BTreeSet<String> = self.runs().values().flat_map(|m| m.in_flight.clone()).collect();
+        f.debug_struct("Measurements").field("in_flight", &in_flight).finish_non_exhaustive()
     }
 }

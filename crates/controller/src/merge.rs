@@ -51,41 +51,21 @@ mod tests {
 
     #[test]
     fn a_patch_says_what_changes_and_nothing_else() {
-        check(
-            "nothing changes",
-            [json!({"a": 1}), json!({"a": 1}), json!({"a": 1})],
-            None,
-        );
+        check("nothing changes", [json!({"a": 1}), json!({"a": 1}), json!({"a": 1})], None);
         check(
             "a value changes",
-            [
-                json!({"a": 1, "b": 2}),
-                json!({"a": 1, "b": 2}),
-                json!({"a": 3, "b": 2}),
-            ],
+            [json!({"a": 1, "b": 2}), json!({"a": 1, "b": 2}), json!({"a": 3, "b": 2})],
             Some(json!({"a": 3})),
         );
-        check(
-            "a new field is added",
-            [json!({}), json!({}), json!({"a": 1})],
-            Some(json!({"a": 1})),
-        );
+        check("a new field is added", [json!({}), json!({}), json!({"a": 1})], Some(json!({"a": 1})));
         check(
             "a field that we knew and dropped becomes null",
-            [
-                json!({"a": 1, "b": 2}),
-                json!({"a": 1, "b": 2}),
-                json!({"b": 2}),
-            ],
+            [json!({"a": 1, "b": 2}), json!({"a": 1, "b": 2}), json!({"b": 2})],
             Some(json!({"a": null})),
         );
         check(
             "a field that we do not know is left alone",
-            [
-                json!({"a": 1, "foreign": 2}),
-                json!({"a": 1}),
-                json!({"a": 1}),
-            ],
+            [json!({"a": 1, "foreign": 2}), json!({"a": 1}), json!({"a": 1})],
             None,
         );
         check(
@@ -104,11 +84,7 @@ mod tests {
         );
         check(
             "lists are replaced whole",
-            [
-                json!({"l": [1, 2]}),
-                json!({"l": [1, 2]}),
-                json!({"l": [2]}),
-            ],
+            [json!({"l": [1, 2]}), json!({"l": [1, 2]}), json!({"l": [2]})],
             Some(json!({"l": [2]})),
         );
         check(
@@ -116,11 +92,7 @@ mod tests {
             [json!({"a": "x"}), json!({}), json!({"a": 1})],
             Some(json!({"a": 1})),
         );
-        check(
-            "no status yet",
-            [Value::Null, json!({}), json!({"a": 1})],
-            Some(json!({"a": 1})),
-        );
+        check("no status yet", [Value::Null, json!({}), json!({"a": 1})], Some(json!({"a": 1})));
         check(
             "a null that stands for nothing is not removed again",
             [json!({"a": null}), json!({"a": null}), json!({})],

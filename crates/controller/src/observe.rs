@@ -62,10 +62,7 @@ pub fn observe_rollout(
         analysis_runs: caches.runs_of(name),
         settings: settings.clone(),
     };
-    Sight::Seen(Seen {
-        observed,
-        status: subject.status,
-    })
+    Sight::Seen(Seen { observed, status: subject.status })
 }
 
 /// What is known of the measurements of an AnalysisRun beside its status.
@@ -99,17 +96,9 @@ pub fn observe_run(
         in_flight: measured.in_flight,
         semantics: settings.semantics,
     };
-    Sight::Seen(Seen {
-        observed,
-        status: subject.status,
-    })
+    Sight::Seen(Seen { observed, status: subject.status })
 }
 
-fn behind(
-    key: &Key,
-    caches: &Caches,
-    ledger: &mut Ledger,
-    now: DateTime<Utc>,
-) -> Option<(Kind, ObjectName)> {
+fn behind(key: &Key, caches: &Caches, ledger: &mut Ledger, now: DateTime<Utc>) -> Option<(Kind, ObjectName)> {
     ledger.behind(key, now, |kind, name| caches.shown(kind, name))
 }

@@ -136,10 +136,7 @@ impl Queue {
     /// Number of keys that are due and wait for a worker.
     #[must_use]
     pub fn ready(&self, now: DateTime<Utc>) -> usize {
-        self.by_due
-            .iter()
-            .take_while(|(due, _)| *due <= now)
-            .count()
+        self.by_due.iter().take_while(|(due, _)| *due <= now).count()
     }
 
     /// Whether nothing waits and nothing is being worked on.
@@ -150,10 +147,7 @@ impl Queue {
 
     fn back_off(&mut self, key: &Key, backoff: Backoff) -> TimeDelta {
         let tries = self.tries.entry(key.clone()).or_insert(0);
-        let full = backoff
-            .first_ms()
-            .saturating_mul(1 << (*tries).min(20))
-            .min(BACKOFF_MAX_MS);
+        let full = backoff.first_ms().saturating_mul(1 << (*tries).min(20)).min(BACKOFF_MAX_MS);
         *tries = tries.saturating_add(1);
         // Between half and all of it, so that keys that failed together do not come back together.
         let full_us = full * 1_000;
@@ -212,11 +206,7 @@ mod tests {
             } else if let Some(name) = what.strip_prefix("wake:") {
                 queue.done(&key(name), &Next::At(at(ms)), at(ms));
             } else {
-                got.push(
-                    queue
-                        .pop(at(ms))
-                        .map_or("-".to_owned(), |k| k.object().name.clone()),
-                );
+                got.push(queue.pop(at(ms)).map_or("-".to_owned(), |k| k.object().name.clone()));
             }
         }
         assert_eq!(got, popped, "{case}");
@@ -224,46 +214,14 @@ mod tests {
 
     #[test]
     fn keys_come_out_in_order_and_once() {
-        check(
-            "a key that was added twice comes once",
-            "+a@0 +a@0 pop@0 done:a@0 pop@0",
-            &["a", "-"],
-        );
-        check(
-            "the key that has been due longest comes first",
-            "+b@5 +a@9 pop@10 pop@10",
-            &["b", "a"],
-        );
-        check(
-            "nothing comes before it is due",
-            "+a@10 pop@9 pop@10",
-            &["-", "a"],
-        );
-        check(
-            "an earlier time wins over a later one",
-            "+a@10 +a@5 pop@5 pop@10",
-            &["a", "-"],
-        );
-        check(
-            "a later time does not put off an earlier one",
-            "+a@5 +a@10 pop@5",
-            &["a"],
-        );
-        check(
-            "a key has one worker at most",
-            "+a@0 pop@0 +a@0 pop@0 done:a@1 pop@1",
-            &["a", "-", "a"],
-        );
-        check(
-            "a wake-up is due at its time",
-            "+a@0 pop@0 wake:a@9 pop@8 pop@9",
-            &["a", "-", "a"],
-        );
-        check(
-            "a change during the work wins over a later wake-up",
-            "+a@0 pop@0 +a@1 wake:a@9 pop@1",
-            &["a", "a"],
-        );
+        check("a key that was added twice comes once", "+a@0 +a@0 pop@0 done:a@0 pop@0", &["a", "-"]);
+        check("the key that has been due longest comes first", "+b@5 +a@9 pop@10 pop@10", &["b", "a"]);
+        check("nothing comes before it is due", "+a@10 pop@9 pop@10", &["-", "a"]);
+        check("an earlier time wins over a later one", "+a@10 +a@5 pop@5 pop@10", &["a", "-"]);
+        check("a later time does not put off an earlier one", "+a@5 +a@10 pop@5", &["a"]);
+        check("a key has one worker at most", "+a@0 pop@0 +a@0 pop@0 done:a@1 pop@1", &["a", "-", "a"]);
+        check("a wake-up is due at its time", "+a@0 pop@0 wake:a@9 pop@8 pop@9", &["a", "-", "a"]);
+        check("a change during the work wins over a later wake-up", "+a@0 pop@0 +a@1 wake:a@9 pop@1", &["a", "a"]);
     }
 
     #[test]
@@ -276,11 +234,7 @@ mod tests {
             now = queue.next_due().expect("due").max(now);
             let popped = queue.pop(now).expect("popped");
             queue.done(&popped, &Next::Retry(Backoff::Conflict), now);
-            delays.push(
-                (queue.next_due().expect("due") - now)
-                    .num_microseconds()
-                    .expect("short"),
-            );
+            delays.push((queue.next_due().expect("due") - now).num_microseconds().expect("short"));
         }
         assert!((500..1_000).contains(&delays[0]), "{delays:?}");
         assert!(delays.iter().all(|&us| us <= 10_000_000), "{delays:?}");

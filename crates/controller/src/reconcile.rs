@@ -37,12 +37,7 @@ fn decide(key: &Key, seen: Seen) -> Result<(Decision, Arc<Value>), Error> {
     }));
     decided.map_err(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let message = text
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_default();
-        Error::Panicked {
-            key: key.to_string(),
-            message,
-        }
+        let message = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Error::Panicked { key: key.to_string(), message }
     })
 }

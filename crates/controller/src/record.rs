@@ -42,16 +42,8 @@ pub(crate) fn log(key: &Key, record: &Record<'_>) {
     match record.decision {
         Decision::Rollout { observed, plan } => log_rollout(key, observed, plan, record.report),
         Decision::AnalysisRun { observed, plan } => {
-            let old = observed
-                .run
-                .status
-                .as_ref()
-                .map_or("", |status| &status.phase);
-            if let Some(new) = plan
-                .status
-                .as_ref()
-                .filter(|new| record.report.status_written && new.phase != old)
-            {
+            let old = observed.run.status.as_ref().map_or("", |status| &status.phase);
+            if let Some(new) = plan.status.as_ref().filter(|new| record.report.status_written && new.phase != old) {
                 let name = key.object();
                 let message = new.message.as_deref().unwrap_or_default();
                 tracing::info!(namespace = %name.namespace, run = %name.name, phase = %new.phase, message, "analysis");
@@ -65,17 +57,8 @@ fn log_rollout(key: &Key, observed: &rollout::Observed, plan: &rollout::Plan, re
         return;
     };
     let old = observed.rollout.status.clone().unwrap_or_default();
-    let same = (
-        &old.phase,
-        old.current_step_index,
-        &old.current_pod_hash,
-        old.abort,
-    ) == (
-        &new.phase,
-        new.current_step_index,
-        &new.current_pod_hash,
-        new.abort,
-    );
+    let same = (&old.phase, old.current_step_index, &old.current_pod_hash, old.abort)
+        == (&new.phase, new.current_step_index, &new.current_pod_hash, new.abort);
     if same {
         return;
     }

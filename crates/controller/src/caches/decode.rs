@@ -34,11 +34,7 @@ pub(super) fn identity(kind: Kind, object: &Value) -> Option<Identity> {
     if name.is_empty() {
         return None;
     }
-    let namespace = if kind.is_namespaced() {
-        text(metadata, "namespace")
-    } else {
-        String::new()
-    };
+    let namespace = if kind.is_namespaced() { text(metadata, "namespace") } else { String::new() };
     Some(Identity {
         name: ObjectName { namespace, name },
         uid: text(metadata, "uid"),
@@ -49,42 +45,25 @@ pub(super) fn identity(kind: Kind, object: &Value) -> Option<Identity> {
 /// The controlling owner, if there is one.
 pub(super) fn owner(object: &Value) -> Option<Owner> {
     let owners = object.pointer("/metadata/ownerReferences")?.as_array()?;
-    let owner = owners
-        .iter()
-        .find(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true))?;
-    Some(Owner {
-        kind: text(owner, "kind"),
-        name: text(owner, "name"),
-        uid: text(owner, "uid"),
-    })
+    let owner = owners.iter().find(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true))?;
+    Some(Owner { kind: text(owner, "kind"), name: text(owner, "name"), uid: text(owner, "uid") })
 }
 
 /// `metadata.labels`.
 pub(super) fn labels_of(object: &Value) -> BTreeMap<String, String> {
-    object
-        .pointer("/metadata/labels")
-        .map(strings)
-        .unwrap_or_default()
+    object.pointer("/metadata/labels").map(strings).unwrap_or_default()
 }
 
 /// A Rollout, and a line for the log for each field that could not be read.
 pub(super) fn rollout(object: &Value) -> Result<(Rollout, Vec<String>), String> {
-    let decoded =
-        serin_api::decode::decode::<Rollout>(trimmed(object)).map_err(|error| error.to_string())?;
-    Ok((
-        decoded.object,
-        decoded.dropped.iter().map(ToString::to_string).collect(),
-    ))
+    let decoded = serin_api::decode::decode::<Rollout>(trimmed(object)).map_err(|error| error.to_string())?;
+    Ok((decoded.object, decoded.dropped.iter().map(ToString::to_string).collect()))
 }
 
 /// An AnalysisRun, and a line for the log for each field that could not be read.
 pub(super) fn analysis_run(object: &Value) -> Result<(AnalysisRun, Vec<String>), String> {
-    let decoded = serin_api::decode::decode::<AnalysisRun>(trimmed(object))
-        .map_err(|error| error.to_string())?;
-    Ok((
-        decoded.object,
-        decoded.dropped.iter().map(ToString::to_string).collect(),
-    ))
+    let decoded = serin_api::decode::decode::<AnalysisRun>(trimmed(object)).map_err(|error| error.to_string())?;
+    Ok((decoded.object, decoded.dropped.iter().map(ToString::to_string).collect()))
 }
 
 /// An AnalysisTemplate or ClusterAnalysisTemplate. A malformed field makes the template unusable, since a metric without
@@ -103,10 +82,7 @@ pub(super) fn template(object: &Value) -> Found<Template> {
         .and_then(Value::as_str)
         .and_then(semantics);
     let spec: AnalysisTemplateSpec = decoded.object.spec;
-    Found::Present(Template {
-        spec: Arc::new(spec),
-        semantics,
-    })
+    Found::Present(Template { spec: Arc::new(spec), semantics })
 }
 
 fn semantics(annotation: &str) -> Option<Semantics> {
@@ -128,24 +104,15 @@ pub(super) fn replica_set(object: &Value) -> ReplicaSet {
         name: text(metadata, "name"),
         uid: text(metadata, "uid"),
         owned: false,
-        hash: labels
-            .get(labels::POD_TEMPLATE_HASH)
-            .cloned()
-            .unwrap_or_default(),
+        hash: labels.get(labels::POD_TEMPLATE_HASH).cloned().unwrap_or_default(),
         created: time(metadata, "creationTimestamp").unwrap_or(DateTime::UNIX_EPOCH),
-        deleting: metadata
-            .get("deletionTimestamp")
-            .is_some_and(|t| !t.is_null()),
+        deleting: metadata.get("deletionTimestamp").is_some_and(|t| !t.is_null()),
         settled: integer(status, "observedGeneration") >= integer(metadata, "generation"),
-        replicas: spec
-            .get("replicas")
-            .and_then(Value::as_i64)
-            .map_or(1, to_i32),
+        replicas: spec.get("replicas").and_then(Value::as_i64).map_or(1, to_i32),
         replicas_actual: to_i32(integer(status, "replicas")),
         replicas_ready: to_i32(integer(status, "readyReplicas")),
         replicas_available: to_i32(integer(status, "availableReplicas")),
-        failure: true_condition(status, "ReplicaFailure")
-            .map(|condition| text(condition, "message")),
+        failure: true_condition(status, "ReplicaFailure").map(|condition| text(condition, "message")),
         labels,
         annotations: annotations_of(metadata),
         template: Arc::new(spec.get("template").cloned().unwrap_or(Value::Null)),
@@ -164,9 +131,7 @@ pub(super) fn pod(object: &Value, replica_set: String, now: DateTime<Utc>) -> Po
         labels: labels_of(object),
         annotations: annotations_of(metadata),
         ready: true_condition(status, "Ready").is_some(),
-        terminating: metadata
-            .get("deletionTimestamp")
-            .is_some_and(|t| !t.is_null()),
+        terminating: metadata.get("deletionTimestamp").is_some_and(|t| !t.is_null()),
         seen_at: now,
     }
 }
@@ -176,10 +141,7 @@ pub(super) fn workload(kind: Kind, object: &Value) -> Found<Workload> {
     let (template, selector) = if kind == Kind::PodTemplate {
         (object.get("template"), None)
     } else {
-        (
-            object.pointer("/spec/template"),
-            object.pointer("/spec/selector"),
-        )
+        (object.pointer("/spec/template"), object.pointer("/spec/selector"))
     };
     let Some(template) = template.filter(|template| template.is_object()) else {
         return Found::Malformed("it has no pod template".to_owned());
@@ -187,33 +149,20 @@ pub(super) fn workload(kind: Kind, object: &Value) -> Found<Workload> {
     Found::Present(Workload {
         template: template.clone(),
         selector: selector.cloned().unwrap_or(Value::Null),
-        generation: object
-            .get("metadata")
-            .map_or(0, |metadata| integer(metadata, "generation")),
+        generation: object.get("metadata").map_or(0, |metadata| integer(metadata, "generation")),
     })
 }
 
 /// A raw object without what nobody reads, in a version first seen at `now`.
 pub(super) fn raw(object: Arc<Value>, version: &str, now: DateTime<Utc>) -> Raw {
-    let object = if is_trimmed(&object) {
-        object
-    } else {
-        Arc::new(trimmed(&object))
-    };
-    Raw {
-        object,
-        version: version.to_owned(),
-        seen_at: now,
-    }
+    let object = if is_trimmed(&object) { object } else { Arc::new(trimmed(&object)) };
+    Raw { object, version: version.to_owned(), seen_at: now }
 }
 
 fn is_trimmed(object: &Value) -> bool {
     let metadata = object.get("metadata");
     metadata.and_then(|m| m.get("managedFields")).is_none()
-        && metadata
-            .and_then(|m| m.get("annotations"))
-            .and_then(|a| a.get(labels::LAST_APPLIED))
-            .is_none()
+        && metadata.and_then(|m| m.get("annotations")).and_then(|a| a.get(labels::LAST_APPLIED)).is_none()
 }
 
 /// The object without `managedFields` and without the copy of itself that `kubectl apply` keeps in it.
@@ -221,10 +170,7 @@ fn trimmed(object: &Value) -> Value {
     let mut object = object.clone();
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.remove("managedFields");
-        if let Some(annotations) = metadata
-            .get_mut("annotations")
-            .and_then(Value::as_object_mut)
-        {
+        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
             annotations.remove(labels::LAST_APPLIED);
         }
     }
@@ -240,24 +186,17 @@ fn annotations_of(metadata: &Value) -> BTreeMap<String, String> {
 fn true_condition<'a>(status: &'a Value, kind: &str) -> Option<&'a Value> {
     let conditions = status.get("conditions")?.as_array()?;
     conditions.iter().find(|c| {
-        c.get("type").and_then(Value::as_str) == Some(kind)
-            && c.get("status").and_then(Value::as_str) == Some("True")
+        c.get("type").and_then(Value::as_str) == Some(kind) && c.get("status").and_then(Value::as_str) == Some("True")
     })
 }
 
 fn strings(map: &Value) -> BTreeMap<String, String> {
     let members = map.as_object().into_iter().flatten();
-    members
-        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-        .collect()
+    members.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
 fn text(object: &Value, key: &str) -> String {
-    object
-        .get(key)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned()
+    object.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn integer(object: &Value, key: &str) -> i64 {

@@ -13,12 +13,7 @@ use super::{Caches, OtherEntry, PodEntry, ReplicaSetEntry, RolloutEntry, RunEntr
 use crate::change::{Key, Kind, ObjectName};
 
 impl Caches {
-    pub(super) fn rollout_applied(
-        &mut self,
-        identity: Identity,
-        object: &Value,
-        keys: &mut BTreeSet<Key>,
-    ) {
+    pub(super) fn rollout_applied(&mut self, identity: Identity, object: &Value, keys: &mut BTreeSet<Key>) {
         let (rollout, dropped) = match decode::rollout(object) {
             Ok(read) => read,
             Err(error) => {
@@ -35,17 +30,10 @@ impl Caches {
         for reference in references.iter(&name.namespace) {
             self.referrers.insert(reference, name.clone());
         }
-        self.rollouts_by_uid
-            .insert(identity.uid.clone(), name.clone());
+        self.rollouts_by_uid.insert(identity.uid.clone(), name.clone());
         let status = Arc::new(object.get("status").cloned().unwrap_or(Value::Null));
         let (uid, version) = (identity.uid, identity.version);
-        let entry = RolloutEntry {
-            rollout: Arc::new(rollout),
-            status,
-            uid,
-            version,
-            references,
-        };
+        let entry = RolloutEntry { rollout: Arc::new(rollout), status, uid, version, references };
         self.rollouts.insert(name.clone(), entry);
         keys.insert(Key::Rollout(name));
     }
@@ -59,29 +47,17 @@ impl Caches {
         }
     }
 
-    pub(super) fn replica_set_applied(
-        &mut self,
-        identity: Identity,
-        object: &Value,
-        keys: &mut BTreeSet<Key>,
-    ) {
+    pub(super) fn replica_set_applied(&mut self, identity: Identity, object: &Value, keys: &mut BTreeSet<Key>) {
         let name = identity.name;
         let view = decode::replica_set(object);
         let owner = decode::owner(object);
         self.forget_replica_set(&name, keys);
-        self.replica_sets_by_uid
-            .insert(view.uid.clone(), name.clone());
+        self.replica_sets_by_uid.insert(view.uid.clone(), name.clone());
         match &owner {
-            Some(owner) => self
-                .replica_sets_by_owner
-                .insert(owner.uid.clone(), name.clone()),
+            Some(owner) => self.replica_sets_by_owner.insert(owner.uid.clone(), name.clone()),
             None => self.orphans.insert(name.namespace.clone(), name.clone()),
         }
-        let entry = ReplicaSetEntry {
-            view,
-            owner,
-            version: identity.version,
-        };
+        let entry = ReplicaSetEntry { view, owner, version: identity.version };
         self.concerned_by_replica_set(&name, &entry, keys);
         self.replica_sets.insert(name, entry);
     }
@@ -106,16 +82,10 @@ impl Caches {
         keys: &mut BTreeSet<Key>,
     ) {
         match &entry.owner {
-            Some(owner) => keys.extend(
-                self.rollouts_by_uid
-                    .get(&owner.uid)
-                    .cloned()
-                    .map(Key::Rollout),
-            ),
+            Some(owner) => keys.extend(self.rollouts_by_uid.get(&owner.uid).cloned().map(Key::Rollout)),
             None => {
-                let adopters = self
-                    .rollouts_in(&name.namespace)
-                    .filter(|(_, rollout)| rollout.selects(&entry.view.labels, self));
+                let adopters =
+                    self.rollouts_in(&name.namespace).filter(|(_, rollout)| rollout.selects(&entry.view.labels, self));
                 keys.extend(adopters.map(|(rollout, _)| Key::Rollout(rollout.clone())));
             }
         }
@@ -129,10 +99,7 @@ impl Caches {
         keys: &mut BTreeSet<Key>,
     ) {
         let owner = decode::owner(object).filter(|owner| owner.kind == "ReplicaSet");
-        let replica_set = owner
-            .as_ref()
-            .map(|owner| owner.name.clone())
-            .unwrap_or_default();
+        let replica_set = owner.as_ref().map(|owner| owner.name.clone()).unwrap_or_default();
         let mut view = decode::pod(object, replica_set, now);
         if let Some(old) = self.pods.get_mut(&identity.name) {
             if (&old.view.labels, old.view.ready) == (&view.labels, view.ready) {
@@ -148,11 +115,7 @@ impl Caches {
         if let Some(owner) = &owner {
             self.pods_by_owner.insert(owner.uid.clone(), name.clone());
         }
-        let entry = PodEntry {
-            view,
-            owner: owner.map(|owner| owner.uid),
-            version: identity.version,
-        };
+        let entry = PodEntry { view, owner: owner.map(|owner| owner.uid), version: identity.version };
         self.concerned_by_pod(&entry, keys);
         self.pods.insert(name, entry);
     }
@@ -168,21 +131,13 @@ impl Caches {
     }
 
     pub(super) fn concerned_by_pod(&self, entry: &PodEntry, keys: &mut BTreeSet<Key>) {
-        let replica_set = entry
-            .owner
-            .as_ref()
-            .and_then(|uid| self.replica_sets_by_uid.get(uid));
+        let replica_set = entry.owner.as_ref().and_then(|uid| self.replica_sets_by_uid.get(uid));
         let owner = replica_set.and_then(|name| self.replica_sets.get(name)?.owner.as_ref());
         let rollout = owner.and_then(|owner| self.rollouts_by_uid.get(&owner.uid));
         keys.extend(rollout.cloned().map(Key::Rollout));
     }
 
-    pub(super) fn run_applied(
-        &mut self,
-        identity: Identity,
-        object: &Value,
-        keys: &mut BTreeSet<Key>,
-    ) {
+    pub(super) fn run_applied(&mut self, identity: Identity, object: &Value, keys: &mut BTreeSet<Key>) {
         let (run, dropped) = match decode::analysis_run(object) {
             Ok(read) => read,
             Err(error) => {
@@ -201,13 +156,7 @@ impl Caches {
         }
         let status = Arc::new(object.get("status").cloned().unwrap_or(Value::Null));
         let (uid, version) = (identity.uid, identity.version);
-        let entry = RunEntry {
-            run: Arc::new(run),
-            status,
-            uid,
-            owner,
-            version,
-        };
+        let entry = RunEntry { run: Arc::new(run), status, uid, owner, version };
         self.concerned_by_run(&name, &entry, keys);
         self.runs.insert(name, entry);
     }
@@ -222,27 +171,13 @@ impl Caches {
         }
     }
 
-    pub(super) fn concerned_by_run(
-        &self,
-        name: &ObjectName,
-        entry: &RunEntry,
-        keys: &mut BTreeSet<Key>,
-    ) {
+    pub(super) fn concerned_by_run(&self, name: &ObjectName, entry: &RunEntry, keys: &mut BTreeSet<Key>) {
         keys.insert(Key::AnalysisRun(name.clone()));
-        let rollout = entry
-            .owner
-            .as_ref()
-            .and_then(|uid| self.rollouts_by_uid.get(uid));
+        let rollout = entry.owner.as_ref().and_then(|uid| self.rollouts_by_uid.get(uid));
         keys.extend(rollout.cloned().map(Key::Rollout));
     }
 
-    pub(super) fn other_applied(
-        &mut self,
-        kind: Kind,
-        identity: Identity,
-        view: View,
-        keys: &mut BTreeSet<Key>,
-    ) {
+    pub(super) fn other_applied(&mut self, kind: Kind, identity: Identity, view: View, keys: &mut BTreeSet<Key>) {
         let reference = (kind, identity.name);
         let (uid, version) = (identity.uid, identity.version);
         if let Some(old) = self.others.get_mut(&reference) {
@@ -256,16 +191,12 @@ impl Caches {
         for included in included_by(&reference, &view) {
             self.including.insert(included, reference.clone());
         }
-        self.others
-            .insert(reference.clone(), OtherEntry { view, uid, version });
+        self.others.insert(reference.clone(), OtherEntry { view, uid, version });
         self.concerned_by_other(&reference, keys);
     }
 
     pub(super) fn forget_included(&mut self, reference: &Reference) {
-        let included = self
-            .others
-            .get(reference)
-            .map(|old| included_by(reference, &old.view));
+        let included = self.others.get(reference).map(|old| included_by(reference, &old.view));
         for included in included.into_iter().flatten() {
             self.including.remove(&included, reference);
         }
@@ -279,10 +210,7 @@ impl Caches {
             keys.extend(self.referrers.get(&reference).cloned().map(Key::Rollout));
             // A cluster template that includes a namespaced one is entered without the namespace.
             let anywhere = (reference.0, ObjectName::new("", &reference.1.name));
-            let including = self
-                .including
-                .get(&reference)
-                .chain(self.including.get(&anywhere));
+            let including = self.including.get(&reference).chain(self.including.get(&anywhere));
             let including: Vec<Reference> = including.cloned().collect();
             open.extend(including.into_iter().filter(|r| seen.insert(r.clone())));
         }
@@ -295,6 +223,5 @@ fn included_by(reference: &Reference, view: &View) -> Vec<Reference> {
         return Vec::new();
     };
     let keys = template.spec.templates.iter().map(references::template_key);
-    keys.map(|key| references::template_reference(&key, &reference.1.namespace))
-        .collect()
+    keys.map(|key| references::template_reference(&key, &reference.1.namespace)).collect()
 }

@@ -104,10 +104,7 @@ impl Caches {
     /// Empty caches.
     #[must_use]
     pub fn new(filter: Filter) -> Self {
-        Caches {
-            filter,
-            ..Caches::default()
-        }
+        Caches { filter, ..Caches::default() }
     }
 
     /// Takes in a change that was seen at `now`; answers with the keys that have to be looked at again, in order.
@@ -121,14 +118,9 @@ impl Caches {
                 }
             }
             Change::Replaced(kind, objects) => {
-                let listed = objects
-                    .iter()
-                    .filter_map(|object| decode::identity(kind, object));
+                let listed = objects.iter().filter_map(|object| decode::identity(kind, object));
                 let listed: BTreeSet<ObjectName> = listed.map(|identity| identity.name).collect();
-                let gone: Vec<ObjectName> = self
-                    .names(kind)
-                    .filter(|name| !listed.contains(name))
-                    .collect();
+                let gone: Vec<ObjectName> = self.names(kind).filter(|name| !listed.contains(name)).collect();
                 for name in gone {
                     self.removed(kind, &name, &mut keys);
                 }
@@ -146,13 +138,7 @@ impl Caches {
         rollouts.chain(self.runs.keys().cloned().map(Key::AnalysisRun))
     }
 
-    fn applied(
-        &mut self,
-        kind: Kind,
-        object: Arc<Value>,
-        now: DateTime<Utc>,
-        keys: &mut BTreeSet<Key>,
-    ) {
+    fn applied(&mut self, kind: Kind, object: Arc<Value>, now: DateTime<Utc>, keys: &mut BTreeSet<Key>) {
         let Some(identity) = decode::identity(kind, &object) else {
             tracing::warn!(%kind, "an object without a name was left out");
             return;
@@ -187,16 +173,10 @@ impl Caches {
     }
 
     fn is_ours(&self, kind: Kind, name: &ObjectName, object: &Value) -> bool {
-        let here = self
-            .filter
-            .namespace
-            .as_ref()
-            .is_none_or(|ns| !kind.is_namespaced() || *ns == name.namespace);
+        let here = self.filter.namespace.as_ref().is_none_or(|ns| !kind.is_namespaced() || *ns == name.namespace);
         let labels = || decode::labels_of(object);
         here && match kind {
-            Kind::Rollout | Kind::AnalysisRun => {
-                labels().get(labels::INSTANCE_ID) == self.filter.instance_id.as_ref()
-            }
+            Kind::Rollout | Kind::AnalysisRun => labels().get(labels::INSTANCE_ID) == self.filter.instance_id.as_ref(),
             Kind::ReplicaSet | Kind::Pod => labels().contains_key(labels::POD_TEMPLATE_HASH),
             Kind::Deployment
             | Kind::PodTemplate

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use serin_api::{AnalysisRun, Rollout};
-use serin_core::rollout::observed::{
-    Found, Pod, Raw, ReplicaSet, Template, TemplateKey, VirtualServiceKey, Workload,
-};
+use serin_core::rollout::observed::{Found, Pod, Raw, ReplicaSet, Template, TemplateKey, VirtualServiceKey, Workload};
 
 use super::references::{Reference, template_key, template_reference};
 use super::{Caches, RolloutEntry, View};
@@ -24,22 +22,10 @@ pub(crate) struct Subject<T> {
 impl RolloutEntry {
     /// Whether the Rollout's selector, or that of its workload, selects these labels.
     pub(super) fn selects(&self, labels: &BTreeMap<String, String>, caches: &Caches) -> bool {
-        let own = self
-            .rollout
-            .spec
-            .selector
-            .as_ref()
-            .and_then(|selector| serde_json::to_value(selector).ok());
-        let selector = own.or_else(|| {
-            match self
-                .references
-                .workload
-                .as_ref()
-                .and_then(|r| caches.view(r))?
-            {
-                View::Workload(found) => found.present().map(|workload| workload.selector.clone()),
-                View::Raw(_) | View::Template(_) => None,
-            }
+        let own = self.rollout.spec.selector.as_ref().and_then(|selector| serde_json::to_value(selector).ok());
+        let selector = own.or_else(|| match self.references.workload.as_ref().and_then(|r| caches.view(r))? {
+            View::Workload(found) => found.present().map(|workload| workload.selector.clone()),
+            View::Raw(_) | View::Template(_) => None,
         });
         selector.is_some_and(|selector| matches_selector(&selector, labels))
     }
@@ -50,10 +36,7 @@ impl Caches {
     pub(crate) fn shown(&self, kind: Kind, name: &ObjectName) -> Option<Shown<'_>> {
         let (version, uid) = match kind {
             Kind::Rollout => self.rollouts.get(name).map(|e| (&e.version, &e.uid)),
-            Kind::ReplicaSet => self
-                .replica_sets
-                .get(name)
-                .map(|e| (&e.version, &e.view.uid)),
+            Kind::ReplicaSet => self.replica_sets.get(name).map(|e| (&e.version, &e.view.uid)),
             Kind::Pod => self.pods.get(name).map(|e| (&e.version, &e.view.uid)),
             Kind::AnalysisRun => self.runs.get(name).map(|e| (&e.version, &e.uid)),
             Kind::Deployment
@@ -62,10 +45,7 @@ impl Caches {
             | Kind::VirtualService
             | Kind::DestinationRule
             | Kind::AnalysisTemplate
-            | Kind::ClusterAnalysisTemplate => self
-                .others
-                .get(&(kind, name.clone()))
-                .map(|e| (&e.version, &e.uid)),
+            | Kind::ClusterAnalysisTemplate => self.others.get(&(kind, name.clone())).map(|e| (&e.version, &e.uid)),
         }?;
         Some(Shown { version, uid })
     }
@@ -83,42 +63,28 @@ impl Caches {
             | Kind::VirtualService
             | Kind::DestinationRule
             | Kind::AnalysisTemplate
-            | Kind::ClusterAnalysisTemplate => Box::new(
-                self.others
-                    .keys()
-                    .filter(move |(k, _)| *k == kind)
-                    .map(|(_, name)| name.clone()),
-            ),
+            | Kind::ClusterAnalysisTemplate => {
+                Box::new(self.others.keys().filter(move |(k, _)| *k == kind).map(|(_, name)| name.clone()))
+            }
         }
     }
 
-    pub(super) fn rollouts_in(
-        &self,
-        namespace: &str,
-    ) -> impl Iterator<Item = (&ObjectName, &RolloutEntry)> {
+    pub(super) fn rollouts_in(&self, namespace: &str) -> impl Iterator<Item = (&ObjectName, &RolloutEntry)> {
         let first = ObjectName::new(namespace, "");
         let owned = namespace.to_owned();
-        self.rollouts
-            .range(first..)
-            .take_while(move |(name, _)| name.namespace == owned)
+        self.rollouts.range(first..).take_while(move |(name, _)| name.namespace == owned)
     }
 
     /// The Rollout of this name.
     pub(crate) fn rollout(&self, name: &ObjectName) -> Option<Subject<Rollout>> {
         let entry = self.rollouts.get(name)?;
-        Some(Subject {
-            object: entry.rollout.clone(),
-            status: entry.status.clone(),
-        })
+        Some(Subject { object: entry.rollout.clone(), status: entry.status.clone() })
     }
 
     /// The AnalysisRun of this name.
     pub(crate) fn analysis_run(&self, name: &ObjectName) -> Option<Subject<AnalysisRun>> {
         let entry = self.runs.get(name)?;
-        Some(Subject {
-            object: entry.run.clone(),
-            status: entry.status.clone(),
-        })
+        Some(Subject { object: entry.run.clone(), status: entry.status.clone() })
     }
 
     /// The object that the Rollout's `workloadRef` names.
@@ -130,8 +96,7 @@ impl Caches {
         Some(match &references.workload {
             None => Found::Malformed("kind must be Deployment or PodTemplate".to_owned()),
             Some((Kind::ReplicaSet, _)) => Found::Malformed(
-                "a ReplicaSet as workload is not supported; refer to a Deployment or a PodTemplate"
-                    .to_owned(),
+                "a ReplicaSet as workload is not supported; refer to a Deployment or a PodTemplate".to_owned(),
             ),
             Some(reference) => match self.view(reference) {
                 Some(View::Workload(found)) => found.clone(),
@@ -145,21 +110,10 @@ impl Caches {
         let Some(rollout) = self.rollouts.get(name) else {
             return Vec::new();
         };
-        let owned = self
-            .replica_sets_by_owner
-            .get(&rollout.uid)
-            .filter_map(|name| self.replica_sets.get(name));
-        let owned = owned.map(|entry| ReplicaSet {
-            owned: true,
-            ..entry.view.clone()
-        });
-        let orphans = self
-            .orphans
-            .get(&name.namespace)
-            .filter_map(|name| self.replica_sets.get(name));
-        let orphans = orphans
-            .filter(|entry| rollout.selects(&entry.view.labels, self))
-            .map(|entry| entry.view.clone());
+        let owned = self.replica_sets_by_owner.get(&rollout.uid).filter_map(|name| self.replica_sets.get(name));
+        let owned = owned.map(|entry| ReplicaSet { owned: true, ..entry.view.clone() });
+        let orphans = self.orphans.get(&name.namespace).filter_map(|name| self.replica_sets.get(name));
+        let orphans = orphans.filter(|entry| rollout.selects(&entry.view.labels, self)).map(|entry| entry.view.clone());
         let mut all: Vec<ReplicaSet> = owned.chain(orphans).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
@@ -167,13 +121,8 @@ impl Caches {
 
     /// The pods of some ReplicaSets.
     pub(crate) fn pods_of(&self, replica_sets: &[ReplicaSet]) -> Vec<Pod> {
-        let names = replica_sets
-            .iter()
-            .flat_map(|replica_set| self.pods_by_owner.get(&replica_set.uid));
-        names
-            .filter_map(|name| self.pods.get(name))
-            .map(|entry| entry.view.clone())
-            .collect()
+        let names = replica_sets.iter().flat_map(|replica_set| self.pods_by_owner.get(&replica_set.uid));
+        names.filter_map(|name| self.pods.get(name)).map(|entry| entry.view.clone()).collect()
     }
 
     /// The AnalysisRuns that the Rollout controls, by name.
@@ -182,10 +131,7 @@ impl Caches {
             return Vec::new();
         };
         let names = self.runs_by_owner.get(&rollout.uid);
-        names
-            .filter_map(|name| self.runs.get(name))
-            .map(|entry| entry.run.clone())
-            .collect()
+        names.filter_map(|name| self.runs.get(name)).map(|entry| entry.run.clone()).collect()
     }
 
     /// The Services that the Rollout names.
@@ -193,51 +139,24 @@ impl Caches {
         let Some(rollout) = self.rollouts.get(name) else {
             return BTreeMap::new();
         };
-        let found = |service: &String| {
-            self.raw(&(Kind::Service, ObjectName::new(&name.namespace, service)))
-        };
-        rollout
-            .references
-            .services
-            .iter()
-            .map(|service| (service.clone(), found(service)))
-            .collect()
+        let found = |service: &String| self.raw(&(Kind::Service, ObjectName::new(&name.namespace, service)));
+        rollout.references.services.iter().map(|service| (service.clone(), found(service))).collect()
     }
 
     /// The VirtualServices that the Rollout names.
-    pub(crate) fn virtual_services_of(
-        &self,
-        name: &ObjectName,
-    ) -> BTreeMap<VirtualServiceKey, Found<Raw>> {
+    pub(crate) fn virtual_services_of(&self, name: &ObjectName) -> BTreeMap<VirtualServiceKey, Found<Raw>> {
         let Some(rollout) = self.rollouts.get(name) else {
             return BTreeMap::new();
         };
-        let found = |key: &VirtualServiceKey| {
-            self.raw(&(
-                Kind::VirtualService,
-                ObjectName::new(&key.namespace, &key.name),
-            ))
-        };
-        rollout
-            .references
-            .virtual_services
-            .iter()
-            .map(|key| (key.clone(), found(key)))
-            .collect()
+        let found =
+            |key: &VirtualServiceKey| self.raw(&(Kind::VirtualService, ObjectName::new(&key.namespace, &key.name)));
+        rollout.references.virtual_services.iter().map(|key| (key.clone(), found(key))).collect()
     }
 
     /// The DestinationRule that the Rollout names.
     pub(crate) fn destination_rule_of(&self, name: &ObjectName) -> Option<Found<Raw>> {
-        let rule = self
-            .rollouts
-            .get(name)?
-            .references
-            .destination_rule
-            .as_ref()?;
-        Some(self.raw(&(
-            Kind::DestinationRule,
-            ObjectName::new(&name.namespace, rule),
-        )))
+        let rule = self.rollouts.get(name)?.references.destination_rule.as_ref()?;
+        Some(self.raw(&(Kind::DestinationRule, ObjectName::new(&name.namespace, rule))))
     }
 
     /// The templates that the Rollout names, and those that these include, however indirectly.
@@ -280,36 +199,18 @@ impl Caches {
 fn matches_selector(selector: &Value, labels: &BTreeMap<String, String>) -> bool {
     let wanted = selector.get("matchLabels").and_then(Value::as_object);
     let expressions = selector.get("matchExpressions").and_then(Value::as_array);
-    let is_empty =
-        wanted.is_none_or(serde_json::Map::is_empty) && expressions.is_none_or(Vec::is_empty);
+    let is_empty = wanted.is_none_or(serde_json::Map::is_empty) && expressions.is_none_or(Vec::is_empty);
     !is_empty
-        && wanted
-            .into_iter()
-            .flatten()
-            .all(|(key, value)| labels.get(key).map(String::as_str) == value.as_str())
-        && expressions
-            .into_iter()
-            .flatten()
-            .all(|expression| matches_expression(expression, labels))
+        && wanted.into_iter().flatten().all(|(key, value)| labels.get(key).map(String::as_str) == value.as_str())
+        && expressions.into_iter().flatten().all(|expression| matches_expression(expression, labels))
 }
 
 fn matches_expression(expression: &Value, labels: &BTreeMap<String, String>) -> bool {
-    let key = expression
-        .get("key")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let values = expression
-        .get("values")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
+    let key = expression.get("key").and_then(Value::as_str).unwrap_or_default();
+    let values = expression.get("values").and_then(Value::as_array).into_iter().flatten();
     let mut values = values.filter_map(Value::as_str);
     let label = labels.get(key);
-    match expression
-        .get("operator")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-    {
+    match expression.get("operator").and_then(Value::as_str).unwrap_or_default() {
         "In" => label.is_some_and(|label| values.any(|value| value == label)),
         "NotIn" => label.is_none_or(|label| values.all(|value| value != label)),
         "Exists" => label.is_some(),
@@ -329,26 +230,11 @@ mod tests {
         let cases = [
             (json!({"matchLabels": {"app": "web"}}), true),
             (json!({"matchLabels": {"app": "api"}}), false),
-            (
-                json!({"matchExpressions": [{"key": "app", "operator": "In", "values": ["web"]}]}),
-                true,
-            ),
-            (
-                json!({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["web"]}]}),
-                false,
-            ),
-            (
-                json!({"matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]}),
-                true,
-            ),
-            (
-                json!({"matchExpressions": [{"key": "tier", "operator": "Exists"}]}),
-                false,
-            ),
-            (
-                json!({"matchExpressions": [{"key": "app", "operator": "Like"}]}),
-                false,
-            ),
+            (json!({"matchExpressions": [{"key": "app", "operator": "In", "values": ["web"]}]}), true),
+            (json!({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["web"]}]}), false),
+            (json!({"matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]}), true),
+            (json!({"matchExpressions": [{"key": "tier", "operator": "Exists"}]}), false),
+            (json!({"matchExpressions": [{"key": "app", "operator": "Like"}]}), false),
             (json!({}), false),
         ];
         for (selector, selected) in cases {

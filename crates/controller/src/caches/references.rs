@@ -41,109 +41,56 @@ pub(crate) fn references_of(rollout: &Rollout) -> References {
         canary_references(canary, &namespace, &mut references);
     }
     if let Some(blue_green) = &rollout.spec.strategy.blue_green {
-        let services = [
-            Some(blue_green.active_service.clone()),
-            blue_green.preview_service.clone(),
-        ];
-        references.services.extend(
-            services
-                .into_iter()
-                .flatten()
-                .filter(|name| !name.is_empty()),
-        );
-        let analyses = [
-            &blue_green.pre_promotion_analysis,
-            &blue_green.post_promotion_analysis,
-        ];
+        let services = [Some(blue_green.active_service.clone()), blue_green.preview_service.clone()];
+        references.services.extend(services.into_iter().flatten().filter(|name| !name.is_empty()));
+        let analyses = [&blue_green.pre_promotion_analysis, &blue_green.post_promotion_analysis];
         for analysis in analyses.into_iter().flatten() {
-            references
-                .templates
-                .extend(analysis.templates.iter().map(template_key));
+            references.templates.extend(analysis.templates.iter().map(template_key));
         }
     }
     references
 }
 
 fn canary_references(canary: &CanaryStrategy, namespace: &str, references: &mut References) {
-    let mut services: Vec<Option<String>> =
-        vec![canary.canary_service.clone(), canary.stable_service.clone()];
+    let mut services: Vec<Option<String>> = vec![canary.canary_service.clone(), canary.stable_service.clone()];
     if let Some(ping_pong) = &canary.ping_pong {
         services.push(Some(ping_pong.ping_service.clone()));
         services.push(Some(ping_pong.pong_service.clone()));
     }
-    references.services.extend(
-        services
-            .into_iter()
-            .flatten()
-            .filter(|name| !name.is_empty()),
-    );
-    if let Some(istio) = canary
-        .traffic_routing
-        .as_ref()
-        .and_then(|routing| routing.istio.as_ref())
-    {
+    references.services.extend(services.into_iter().flatten().filter(|name| !name.is_empty()));
+    if let Some(istio) = canary.traffic_routing.as_ref().and_then(|routing| routing.istio.as_ref()) {
         let named = istio.virtual_service.iter().chain(&istio.virtual_services);
-        references
-            .virtual_services
-            .extend(named.map(|vs| virtual_service_key(&vs.name, namespace)));
-        references.destination_rule = istio
-            .destination_rule
-            .as_ref()
-            .map(|rule| rule.name.clone())
-            .filter(|name| !name.is_empty());
+        references.virtual_services.extend(named.map(|vs| virtual_service_key(&vs.name, namespace)));
+        references.destination_rule =
+            istio.destination_rule.as_ref().map(|rule| rule.name.clone()).filter(|name| !name.is_empty());
     }
-    let background = canary
-        .analysis
-        .as_ref()
-        .map(|background| &background.analysis);
-    let steps = canary
-        .steps
-        .iter()
-        .filter_map(|step| step.analysis.as_ref());
+    let background = canary.analysis.as_ref().map(|background| &background.analysis);
+    let steps = canary.steps.iter().filter_map(|step| step.analysis.as_ref());
     for analysis in background.into_iter().chain(steps) {
-        references
-            .templates
-            .extend(analysis.templates.iter().map(template_key));
+        references.templates.extend(analysis.templates.iter().map(template_key));
     }
 }
 
 /// Reads `name`, `name.namespace` or either with `.cluster.local` behind it.
 pub(crate) fn virtual_service_key(reference: &str, namespace: &str) -> VirtualServiceKey {
-    let short = reference
-        .strip_suffix(".cluster.local")
-        .unwrap_or(reference);
+    let short = reference.strip_suffix(".cluster.local").unwrap_or(reference);
     match short.rsplit_once('.') {
-        Some((name, namespace)) => VirtualServiceKey {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        },
-        None => VirtualServiceKey {
-            namespace: namespace.to_owned(),
-            name: short.to_owned(),
-        },
+        Some((name, namespace)) => VirtualServiceKey { namespace: namespace.to_owned(), name: name.to_owned() },
+        None => VirtualServiceKey { namespace: namespace.to_owned(), name: short.to_owned() },
     }
 }
 
 /// The key of a template that a spec names.
 pub(crate) fn template_key(reference: &AnalysisTemplateRef) -> TemplateKey {
-    TemplateKey {
-        cluster_scope: reference.cluster_scope.unwrap_or(false),
-        name: reference.template_name.clone(),
-    }
+    TemplateKey { cluster_scope: reference.cluster_scope.unwrap_or(false), name: reference.template_name.clone() }
 }
 
 /// Where the template of a key is, seen from a namespace.
 pub(crate) fn template_reference(key: &TemplateKey, namespace: &str) -> Reference {
     if key.cluster_scope {
-        (
-            Kind::ClusterAnalysisTemplate,
-            ObjectName::new("", &key.name),
-        )
+        (Kind::ClusterAnalysisTemplate, ObjectName::new("", &key.name))
     } else {
-        (
-            Kind::AnalysisTemplate,
-            ObjectName::new(namespace, &key.name),
-        )
+        (Kind::AnalysisTemplate, ObjectName::new(namespace, &key.name))
     }
 }
 
@@ -160,30 +107,12 @@ impl References {
     /// Every object named, seen from the Rollout's namespace.
     pub(crate) fn iter(&self, namespace: &str) -> impl Iterator<Item = Reference> {
         let workload = self.workload.clone();
-        let services = self
-            .services
-            .iter()
-            .map(move |name| (Kind::Service, ObjectName::new(namespace, name)));
-        let virtual_services = self.virtual_services.iter().map(|vs| {
-            (
-                Kind::VirtualService,
-                ObjectName::new(&vs.namespace, &vs.name),
-            )
-        });
-        let rule = self
-            .destination_rule
-            .iter()
-            .map(move |n| (Kind::DestinationRule, ObjectName::new(namespace, n)));
-        let templates = self
-            .templates
-            .iter()
-            .map(move |key| template_reference(key, namespace));
-        workload
-            .into_iter()
-            .chain(services)
-            .chain(virtual_services)
-            .chain(rule)
-            .chain(templates)
+        let services = self.services.iter().map(move |name| (Kind::Service, ObjectName::new(namespace, name)));
+        let virtual_services =
+            self.virtual_services.iter().map(|vs| (Kind::VirtualService, ObjectName::new(&vs.namespace, &vs.name)));
+        let rule = self.destination_rule.iter().map(move |n| (Kind::DestinationRule, ObjectName::new(namespace, n)));
+        let templates = self.templates.iter().map(move |key| template_reference(key, namespace));
+        workload.into_iter().chain(services).chain(virtual_services).chain(rule).chain(templates)
     }
 }
 
@@ -195,9 +124,7 @@ pub(crate) struct Index<K, V> {
 
 impl<K, V> Default for Index<K, V> {
     fn default() -> Self {
-        Index {
-            entries: BTreeMap::new(),
-        }
+        Index { entries: BTreeMap::new() }
     }
 }
 
@@ -234,11 +161,7 @@ mod tests {
         ];
         for (reference, namespace, name) in cases {
             let key = virtual_service_key(reference, "shop");
-            assert_eq!(
-                (key.namespace.as_str(), key.name.as_str()),
-                (namespace, name),
-                "{reference}"
-            );
+            assert_eq!((key.namespace.as_str(), key.name.as_str()), (namespace, name), "{reference}");
         }
     }
 }

@@ -60,11 +60,7 @@ impl Families {
             "Requests to the API server; status code 0 means no answer",
             self.requests.clone(),
         );
-        registry.register(
-            "rollout_reconcile",
-            "Seconds of a Rollout's reconcile",
-            self.rollout_reconcile.clone(),
-        );
+        registry.register("rollout_reconcile", "Seconds of a Rollout's reconcile", self.rollout_reconcile.clone());
         registry.register(
             "rollout_reconcile_error",
             "Reconciles of a Rollout that failed, ever growing",
@@ -80,21 +76,9 @@ impl Families {
             "Reconciles of an AnalysisRun that failed, ever growing",
             self.run_reconcile_error.clone(),
         );
-        registry.register(
-            "rollout_events",
-            "Events published on a Rollout",
-            self.events.clone(),
-        );
-        registry.register(
-            "serin_writes",
-            "Objects written, by kind",
-            self.writes.clone(),
-        );
-        registry.register(
-            "serin_abort",
-            "Updates aborted, by cause",
-            self.aborts.clone(),
-        );
+        registry.register("rollout_events", "Events published on a Rollout", self.events.clone());
+        registry.register("serin_writes", "Objects written, by kind", self.writes.clone());
+        registry.register("serin_abort", "Updates aborted, by cause", self.aborts.clone());
         registry.register(
             "serin_provider_request_seconds",
             "Seconds until a metrics source answered, by what it meant",
@@ -105,26 +89,10 @@ impl Families {
             "Times that a route carried a weight that somebody else had written",
             self.routes_overwritten.clone(),
         );
-        registry.register(
-            "serin_unsafe_plans",
-            "Plans dropped for safety",
-            self.unsafe_plans.clone(),
-        );
-        registry.register(
-            "serin_decision_panics",
-            "Decisions that broke down, a defect",
-            self.panics.clone(),
-        );
-        registry.register(
-            "serin_queue_depth",
-            "Keys that are due and wait for a worker",
-            self.queue_depth.clone(),
-        );
-        registry.register(
-            "serin_leader",
-            "1 if this replica is the leader",
-            self.leader.clone(),
-        );
+        registry.register("serin_unsafe_plans", "Plans dropped for safety", self.unsafe_plans.clone());
+        registry.register("serin_decision_panics", "Decisions that broke down, a defect", self.panics.clone());
+        registry.register("serin_queue_depth", "Keys that are due and wait for a worker", self.queue_depth.clone());
+        registry.register("serin_leader", "1 if this replica is the leader", self.leader.clone());
     }
 
     /// Counts what a plan says of aborts, foreign weights and its own safety.
@@ -137,20 +105,12 @@ impl Families {
         }
         let old = observed.rollout.status.as_ref();
         let was_aborted = old.is_some_and(|old| old.aborted_at.is_some());
-        let Some(new) = plan
-            .status
-            .as_ref()
-            .filter(|new| status_written && new.aborted_at.is_some() && !was_aborted)
+        let Some(new) = plan.status.as_ref().filter(|new| status_written && new.aborted_at.is_some() && !was_aborted)
         else {
             return;
         };
-        let cause = new
-            .serin
-            .as_ref()
-            .and_then(|serin| serin.abort_cause.as_deref());
-        self.aborts
-            .get_or_create(&vec![("cause", cause_class(cause).to_owned())])
-            .inc();
+        let cause = new.serin.as_ref().and_then(|serin| serin.abort_cause.as_deref());
+        self.aborts.get_or_create(&vec![("cause", cause_class(cause).to_owned())]).inc();
     }
 }
 
@@ -168,10 +128,7 @@ fn cause_class(cause: Option<&str>) -> &'static str {
         ("manual", "manual"),
         ("user", "manual"),
     ];
-    classes
-        .into_iter()
-        .find(|(word, _)| lower.contains(word))
-        .map_or("other", |(_, class)| class)
+    classes.into_iter().find(|(word, _)| lower.contains(word)).map_or("other", |(_, class)| class)
 }
 
 fn reconcile_histogram() -> Histogram {

@@ -57,11 +57,7 @@ impl Metrics {
         let mut text = String::new();
         // Writing into a String cannot fail, and a half-written page is better than none.
         let _ = prometheus_client::encoding::text::encode_registry(&mut text, &self.0.registry);
-        let now = self
-            .0
-            .clock
-            .get()
-            .map_or(DateTime::UNIX_EPOCH, |clock| clock.now());
+        let now = self.0.clock.get().map_or(DateTime::UNIX_EPOCH, |clock| clock.now());
         self.objects().render(&mut text, now);
         let _ = prometheus_client::encoding::text::encode_eof(&mut text);
         text
@@ -84,10 +80,7 @@ impl Metrics {
     }
 
     pub(crate) fn queue_depth(&self, ready: usize) {
-        self.0
-            .families
-            .queue_depth
-            .set(i64::try_from(ready).unwrap_or(i64::MAX));
+        self.0.families.queue_depth.set(i64::try_from(ready).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn leading(&self, leading: bool) {
@@ -102,10 +95,7 @@ impl Metrics {
             SampleOutcome::SourceDown { .. } => "source_down",
             SampleOutcome::Wrong { .. } => "wrong",
         };
-        let labels = vec![
-            ("provider", provider_name(provider).to_owned()),
-            ("outcome", outcome.to_owned()),
-        ];
+        let labels = vec![("provider", provider_name(provider).to_owned()), ("outcome", outcome.to_owned())];
         self.0
             .families
             .provider_request
@@ -121,26 +111,18 @@ impl Metrics {
             Key::Rollout(_) => &families.rollout_reconcile,
             Key::AnalysisRun(_) => &families.run_reconcile,
         };
-        histogram
-            .get_or_create(&labels)
-            .observe(seconds(ended - record.at));
+        histogram.get_or_create(&labels).observe(seconds(ended - record.at));
         if let Outcome::Failed(_) = &record.report.outcome {
             self.errors(key).get_or_create(&labels).inc();
         }
         for written in &record.report.writes {
-            families
-                .writes
-                .get_or_create(&vec![("kind", written.kind.name().to_owned())])
-                .inc();
+            families.writes.get_or_create(&vec![("kind", written.kind.name().to_owned())]).inc();
         }
         match record.decision {
             Decision::Rollout { observed, plan } => {
                 for event in published(plan, record.report.events) {
                     let mut labels = labels.clone();
-                    labels.extend([
-                        ("type", event.kind.to_string()),
-                        ("reason", event.reason.clone()),
-                    ]);
+                    labels.extend([("type", event.kind.to_string()), ("reason", event.reason.clone())]);
                     families.events.get_or_create(&labels).inc();
                     self.objects().note_event(key.object(), labels);
                 }
@@ -155,9 +137,7 @@ impl Metrics {
 
     /// Counts a decision that broke down.
     pub(crate) fn broke_down(&self, key: &Key) {
-        self.errors(key)
-            .get_or_create(&object_labels(key.object()))
-            .inc();
+        self.errors(key).get_or_create(&object_labels(key.object())).inc();
         self.0.families.panics.inc();
     }
 
@@ -193,10 +173,7 @@ impl Metrics {
     }
 
     fn objects(&self) -> MutexGuard<'_, Objects> {
-        self.0
-            .objects
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.0.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -213,28 +190,17 @@ impl fmt::Debug for Metrics {
 }
 
 /// The events of a plan that were published, if all were; counting is by plan, since events are told in its order.
-fn published(
-    plan: &serin_core::rollout::Plan,
-    count: usize,
-) -> impl Iterator<Item = &serin_core::plan::Event> {
-    let of_effects = plan
-        .effects
-        .iter()
-        .filter_map(|planned| planned.event.as_ref());
+fn published(plan: &serin_core::rollout::Plan, count: usize) -> impl Iterator<Item = &serin_core::plan::Event> {
+    let of_effects = plan.effects.iter().filter_map(|planned| planned.event.as_ref());
     plan.events.iter().chain(of_effects).take(count)
 }
 
 fn object_labels(name: &ObjectName) -> Labels {
-    vec![
-        ("namespace", name.namespace.clone()),
-        ("name", name.name.clone()),
-    ]
+    vec![("namespace", name.namespace.clone()), ("name", name.name.clone())]
 }
 
 fn seconds(duration: TimeDelta) -> f64 {
-    duration
-        .to_std()
-        .map_or(0.0, |duration| duration.as_secs_f64())
+    duration.to_std().map_or(0.0, |duration| duration.as_secs_f64())
 }
 
 /// The provider of a metric, as manifests spell it.
@@ -253,10 +219,7 @@ fn provider_name(provider: &MetricProvider) -> &'static str {
         (provider.influxdb.is_some(), "influxdb"),
         (!provider.plugin.is_empty(), "plugin"),
     ];
-    named
-        .into_iter()
-        .find(|(present, _)| *present)
-        .map_or("none", |(_, name)| name)
+    named.into_iter().find(|(present, _)| *present).map_or("none", |(_, name)| name)
 }
 
 /// Series by labels, as the objects' page is written from.

@@ -27,48 +27,23 @@ struct RolloutFacts {
 }
 
 impl Objects {
-    pub(super) fn rollout(
-        &mut self,
-        name: &ObjectName,
-        observed: &rollout::Observed,
-        plan: &rollout::Plan,
-    ) {
-        let status = plan
-            .status
-            .as_ref()
-            .or(observed.rollout.status.as_ref())
-            .cloned()
-            .unwrap_or_default();
+    pub(super) fn rollout(&mut self, name: &ObjectName, observed: &rollout::Observed, plan: &rollout::Plan) {
+        let status = plan.status.as_ref().or(observed.rollout.status.as_ref()).cloned().unwrap_or_default();
         let facts = rollout_facts(name, &observed.rollout, &status, plan);
         self.rollouts.insert(name.clone(), facts);
     }
 
-    pub(super) fn run(
-        &mut self,
-        name: &ObjectName,
-        observed: &analysis::Observed,
-        plan: &analysis::Plan,
-    ) {
-        let status = plan
-            .status
-            .as_ref()
-            .or(observed.run.status.as_ref())
-            .cloned()
-            .unwrap_or_default();
-        self.runs
-            .insert(name.clone(), run_series(name, observed, &status));
+    pub(super) fn run(&mut self, name: &ObjectName, observed: &analysis::Observed, plan: &analysis::Plan) {
+        let status = plan.status.as_ref().or(observed.run.status.as_ref()).cloned().unwrap_or_default();
+        self.runs.insert(name.clone(), run_series(name, observed, &status));
     }
 
     pub(super) fn note_event(&mut self, name: &ObjectName, labels: Labels) {
-        self.event_labels
-            .entry(name.clone())
-            .or_default()
-            .insert(labels);
+        self.event_labels.entry(name.clone()).or_default().insert(labels);
     }
 
     pub(super) fn change(&mut self, change: &Change) {
-        let (Change::Applied(kind, _) | Change::Deleted(kind, _) | Change::Replaced(kind, _)) =
-            change;
+        let (Change::Applied(kind, _) | Change::Deleted(kind, _) | Change::Replaced(kind, _)) = change;
         if !matches!(kind, Kind::AnalysisTemplate | Kind::ClusterAnalysisTemplate) {
             return;
         }
@@ -83,10 +58,7 @@ impl Objects {
                 }
             }
             Change::Replaced(kind, objects) => {
-                *templates = objects
-                    .iter()
-                    .filter_map(|object| crate::caches::name_of(*kind, object))
-                    .collect();
+                *templates = objects.iter().filter_map(|object| crate::caches::name_of(*kind, object)).collect();
             }
         }
     }
@@ -122,10 +94,7 @@ impl Objects {
         series.insert("argo_rollouts_controller_info", vec![(version, 1.0)]);
         for (name, facts) in &self.rollouts {
             for (family, labels, value) in &facts.series {
-                series
-                    .entry(family)
-                    .or_default()
-                    .push((labels.clone(), *value));
+                series.entry(family).or_default().push((labels.clone(), *value));
             }
             if let Some(started) = facts.step_started_at {
                 let samples = series.entry("serin_rollout_step_seconds").or_default();
@@ -133,16 +102,10 @@ impl Objects {
             }
         }
         for (family, labels) in self.runs.values().flatten() {
-            series
-                .entry(family)
-                .or_default()
-                .push((labels.clone(), 1.0));
+            series.entry(family).or_default().push((labels.clone(), 1.0));
         }
         for name in self.templates.values().flatten() {
-            series
-                .entry("analysis_template_info")
-                .or_default()
-                .push((object_labels(name), 1.0));
+            series.entry("analysis_template_info").or_default().push((object_labels(name), 1.0));
         }
         series
     }
@@ -153,59 +116,24 @@ const HELP: [(&str, &str); 18] = [
     ("argo_rollouts_controller_info", "Version of the controller"),
     ("rollout_info", "A Rollout and its phase"),
     ("rollout_info_replicas_available", "Available pods"),
-    (
-        "rollout_info_replicas_unavailable",
-        "Pods that exist and are not available",
-    ),
+    ("rollout_info_replicas_unavailable", "Pods that exist and are not available"),
     ("rollout_info_replicas_desired", "Pods asked for"),
-    (
-        "rollout_info_replicas_updated",
-        "Pods of the newest revision",
-    ),
-    (
-        "rollout_phase",
-        "Phase of a Rollout, deprecated in favour of rollout_info",
-    ),
-    (
-        "serin_rollout_weight_desired",
-        "Canary weight that is wanted, in percent",
-    ),
-    (
-        "serin_rollout_weight_observed",
-        "Canary weight that the routes carry, in percent",
-    ),
-    (
-        "serin_rollout_step_index",
-        "Index of the current step; the number of steps when all are done",
-    ),
+    ("rollout_info_replicas_updated", "Pods of the newest revision"),
+    ("rollout_phase", "Phase of a Rollout, deprecated in favour of rollout_info"),
+    ("serin_rollout_weight_desired", "Canary weight that is wanted, in percent"),
+    ("serin_rollout_weight_observed", "Canary weight that the routes carry, in percent"),
+    ("serin_rollout_step_index", "Index of the current step; the number of steps when all are done"),
     ("serin_rollout_steps", "Number of steps"),
-    (
-        "serin_rollout_step_seconds",
-        "Seconds since the current step began",
-    ),
-    (
-        "serin_rollout_hold",
-        "1 for each reason why the rollout does not move now",
-    ),
+    ("serin_rollout_step_seconds", "Seconds since the current step began"),
+    ("serin_rollout_hold", "1 for each reason why the rollout does not move now"),
     ("analysis_run_info", "An AnalysisRun and its phase"),
-    (
-        "analysis_run_phase",
-        "Phase of an AnalysisRun, deprecated in favour of analysis_run_info",
-    ),
+    ("analysis_run_phase", "Phase of an AnalysisRun, deprecated in favour of analysis_run_info"),
     ("analysis_run_metric_type", "Provider of a metric"),
     ("analysis_run_metric_phase", "Phase of a metric"),
-    (
-        "analysis_template_info",
-        "An AnalysisTemplate or, without namespace, a ClusterAnalysisTemplate",
-    ),
+    ("analysis_template_info", "An AnalysisTemplate or, without namespace, a ClusterAnalysisTemplate"),
 ];
 
-fn rollout_facts(
-    name: &ObjectName,
-    rollout: &Rollout,
-    status: &RolloutStatus,
-    plan: &rollout::Plan,
-) -> RolloutFacts {
+fn rollout_facts(name: &ObjectName, rollout: &Rollout, status: &RolloutStatus, plan: &rollout::Plan) -> RolloutFacts {
     let labels = object_labels(name);
     let with = |more: &[(&'static str, &str)]| {
         let more = more.iter().map(|(key, value)| (*key, (*value).to_owned()));
@@ -213,54 +141,18 @@ fn rollout_facts(
     };
     let phase = phase_of(status);
     let canary = rollout.spec.strategy.canary.as_ref();
-    let strategy = if canary.is_some() {
-        "canary"
-    } else {
-        "blueGreen"
-    };
+    let strategy = if canary.is_some() { "canary" } else { "blueGreen" };
     let routing = canary.and_then(|canary| canary.traffic_routing.as_ref());
-    let router = if routing.is_some_and(|r| r.istio.is_some()) {
-        "Istio"
-    } else {
-        ""
-    };
+    let router = if routing.is_some_and(|r| r.istio.is_some()) { "Istio" } else { "" };
     let available = status.available_replicas.unwrap_or(0);
     let unavailable = (status.replicas.unwrap_or(0) - available).max(0);
     let mut series = vec![
-        (
-            "rollout_info",
-            with(&[
-                ("strategy", strategy),
-                ("traffic_router", router),
-                ("phase", phase),
-            ]),
-            1.0,
-        ),
-        (
-            "rollout_phase",
-            with(&[("strategy", strategy), ("phase", phase)]),
-            1.0,
-        ),
-        (
-            "rollout_info_replicas_available",
-            labels.clone(),
-            f64::from(available),
-        ),
-        (
-            "rollout_info_replicas_unavailable",
-            labels.clone(),
-            f64::from(unavailable),
-        ),
-        (
-            "rollout_info_replicas_desired",
-            labels.clone(),
-            f64::from(rollout.spec.replicas.unwrap_or(1)),
-        ),
-        (
-            "rollout_info_replicas_updated",
-            labels.clone(),
-            f64::from(status.updated_replicas.unwrap_or(0)),
-        ),
+        ("rollout_info", with(&[("strategy", strategy), ("traffic_router", router), ("phase", phase)]), 1.0),
+        ("rollout_phase", with(&[("strategy", strategy), ("phase", phase)]), 1.0),
+        ("rollout_info_replicas_available", labels.clone(), f64::from(available)),
+        ("rollout_info_replicas_unavailable", labels.clone(), f64::from(unavailable)),
+        ("rollout_info_replicas_desired", labels.clone(), f64::from(rollout.spec.replicas.unwrap_or(1))),
+        ("rollout_info_replicas_updated", labels.clone(), f64::from(status.updated_replicas.unwrap_or(0))),
     ];
     let steps = canary.map_or(0, |canary| canary.steps.len());
     let optional = [
@@ -269,41 +161,19 @@ fn rollout_facts(
         ("serin_rollout_step_index", status.current_step_index),
         ("serin_rollout_steps", i32::try_from(steps).ok()),
     ];
-    series.extend(
-        optional
-            .into_iter()
-            .filter_map(|(family, value)| Some((family, labels.clone(), f64::from(value?)))),
-    );
+    series.extend(optional.into_iter().filter_map(|(family, value)| Some((family, labels.clone(), f64::from(value?)))));
     let reasons: BTreeSet<&str> = plan.holds.iter().map(rollout::Hold::reason).collect();
-    series.extend(
-        reasons
-            .into_iter()
-            .map(|reason| ("serin_rollout_hold", with(&[("reason", reason)]), 1.0)),
-    );
-    let step_started_at = status
-        .serin
-        .as_ref()
-        .and_then(|serin| serin.step_started_at)
-        .map(|time| time.0);
-    RolloutFacts {
-        series,
-        step_started_at,
-    }
+    series.extend(reasons.into_iter().map(|reason| ("serin_rollout_hold", with(&[("reason", reason)]), 1.0)));
+    let step_started_at = status.serin.as_ref().and_then(|serin| serin.step_started_at).map(|time| time.0);
+    RolloutFacts { series, step_started_at }
 }
 
 /// The phase as upstream's metrics spell it, which differs from that of the status.
 fn phase_of(status: &RolloutStatus) -> &'static str {
-    if status
-        .conditions
-        .iter()
-        .any(|condition| condition.kind == "InvalidSpec" && condition.status == "True")
-    {
+    if status.conditions.iter().any(|condition| condition.kind == "InvalidSpec" && condition.status == "True") {
         return "InvalidSpec";
     }
-    let progressing = status
-        .conditions
-        .iter()
-        .find(|condition| condition.kind == "Progressing");
+    let progressing = status.conditions.iter().find(|condition| condition.kind == "Progressing");
     match progressing.map_or("", |condition| condition.reason.as_str()) {
         "RolloutAborted" => return "Abort",
         "ProgressDeadlineExceeded" => return "Timeout",
@@ -328,52 +198,23 @@ fn run_series(
         let more = more.iter().map(|(key, value)| (*key, (*value).to_owned()));
         labels.iter().cloned().chain(more).collect::<Labels>()
     };
-    let phase = if status.phase.is_empty() {
-        "Pending"
-    } else {
-        &status.phase
-    };
-    let mut series = vec![
-        ("analysis_run_info", with(&[("phase", phase)])),
-        ("analysis_run_phase", with(&[("phase", phase)])),
-    ];
+    let phase = if status.phase.is_empty() { "Pending" } else { &status.phase };
+    let mut series =
+        vec![("analysis_run_info", with(&[("phase", phase)])), ("analysis_run_phase", with(&[("phase", phase)]))];
     for metric in &observed.run.spec.metrics {
         let provider = provider_name(&metric.provider);
-        series.push((
-            "analysis_run_metric_type",
-            with(&[("metric", &metric.name), ("type", provider)]),
-        ));
-        let result = status
-            .metric_results
-            .iter()
-            .find(|result| result.name == metric.name);
+        series.push(("analysis_run_metric_type", with(&[("metric", &metric.name), ("type", provider)])));
+        let result = status.metric_results.iter().find(|result| result.name == metric.name);
         let phase = result.map_or("Pending", |result| &result.phase);
-        let dry_run = if result.is_some_and(|result| result.dry_run) {
-            "true"
-        } else {
-            "false"
-        };
-        let more = [
-            ("metric", metric.name.as_str()),
-            ("type", provider),
-            ("dry_run", dry_run),
-            ("phase", phase),
-        ];
+        let dry_run = if result.is_some_and(|result| result.dry_run) { "true" } else { "false" };
+        let more = [("metric", metric.name.as_str()), ("type", provider), ("dry_run", dry_run), ("phase", phase)];
         series.push(("analysis_run_metric_phase", with(&more)));
     }
     series
 }
 
 fn label_text(labels: &Labels) -> String {
-    let escape = |value: &str| {
-        value
-            .replace('\\', "\\\\")
-            .replace('"', "\\\"")
-            .replace('\n', "\\n")
-    };
-    let parts: Vec<String> = labels
-        .iter()
-        .map(|(key, value)| format!("{key}=\"{}\"", escape(value)))
-        .collect();
+    let escape = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let parts: Vec<String> = labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escape(value))).collect();
     parts.join(",")
 }

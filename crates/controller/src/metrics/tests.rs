@@ -15,10 +15,7 @@ fn template(name: &str) -> Arc<serde_json::Value> {
 fn a_fresh_page_is_whole_and_names_the_version() {
     let page = Metrics::new().render();
     assert!(page.ends_with("# EOF\n"), "{page}");
-    assert!(page.contains(&format!(
-        "argo_rollouts_controller_info{{version=\"{}\"}} 1",
-        env!("CARGO_PKG_VERSION")
-    )));
+    assert!(page.contains(&format!("argo_rollouts_controller_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))));
     assert!(page.contains("serin_unsafe_plans_total 0"), "{page}");
 }
 
@@ -37,11 +34,7 @@ fn errors_keep_their_name_and_go_with_their_object() {
     let metrics = Metrics::new();
     let key = Key::rollout("shop", "web");
     metrics.broke_down(&key);
-    assert!(
-        metrics
-            .render()
-            .contains("rollout_reconcile_error{namespace=\"shop\",name=\"web\"} 1")
-    );
+    assert!(metrics.render().contains("rollout_reconcile_error{namespace=\"shop\",name=\"web\"} 1"));
     metrics.forget(&key);
     assert!(!metrics.render().contains("name=\"web\""));
 }
@@ -50,15 +43,9 @@ fn errors_keep_their_name_and_go_with_their_object() {
 fn templates_are_listed_while_they_exist() {
     let metrics = Metrics::new();
     metrics.change(&Change::Applied(Kind::AnalysisTemplate, template("a")));
-    metrics.change(&Change::Replaced(
-        Kind::AnalysisTemplate,
-        vec![template("b\"c")],
-    ));
+    metrics.change(&Change::Replaced(Kind::AnalysisTemplate, vec![template("b\"c")]));
     let page = metrics.render();
-    assert!(
-        page.contains("analysis_template_info{namespace=\"shop\",name=\"b\\\"c\"} 1"),
-        "{page}"
-    );
+    assert!(page.contains("analysis_template_info{namespace=\"shop\",name=\"b\\\"c\"} 1"), "{page}");
     assert!(!page.contains("name=\"a\""), "{page}");
     metrics.change(&Change::Deleted(Kind::AnalysisTemplate, template("b\"c")));
     assert!(!metrics.render().contains("analysis_template_info"));
