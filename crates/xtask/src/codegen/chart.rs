@@ -24,7 +24,9 @@ const SUM: &str = "# Chart: ";
 pub fn render(root: &Path, helm: &Path) -> Result<()> {
     let chart = root.join(CHART);
     run(helm, &["lint", "--strict", "--quiet"], &chart)?;
-    let rendered = run(helm, &["template", "serin", "--namespace", NAMESPACE, "--skip-tests"], &chart)?;
+    // Without a cluster helm supposes the oldest API server that it knows.
+    let version = ["--kube-version", "1.33.0"];
+    let rendered = run(helm, &[&["template", "serin", "--namespace", NAMESPACE][..], &version].concat(), &chart)?;
     let text = format!(
         "# Rendered from charts/serin by `cargo xtask codegen --helm PATH`: change the chart, not this file.\n\
          # Install the definitions of crds/ first, and create the namespace `{NAMESPACE}`.\n\
