@@ -43,7 +43,8 @@ pub struct Args {
     pub semantics: Semantics,
     /// URL of the Prometheus server that metrics without an address ask.
     pub prometheus_address: Option<String>,
-    /// How long one request to the API server may take.
+    /// How long one request to the API server may take; with leader election at most the time between the renew deadline
+    /// and the end of the lease.
     pub request_time_limit: Duration,
 }
 

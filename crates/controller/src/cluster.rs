@@ -182,15 +182,27 @@ impl Resource {
         if namespace.is_empty() {
             format!("/{}/{}", self.root, self.plural)
         } else {
-            format!("/{}/namespaces/{namespace}/{}", self.root, self.plural)
+            format!("/{}/namespaces/{}/{}", self.root, segment(namespace), self.plural)
         }
     }
 
     /// Path of one object.
     #[must_use]
     pub fn path(&self, name: &ObjectName) -> String {
-        format!("{}/{}", self.collection(&name.namespace), name.name)
+        format!("{}/{}", self.collection(&name.namespace), segment(&name.name))
     }
+}
+
+/// A name as one segment of a path, whatever it contains.
+fn segment(name: &str) -> String {
+    let mut segment = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => segment.push(char::from(byte)),
+            _ => segment.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    segment
 }
 
 /// The kind behind the target of an effect.
@@ -250,5 +262,24 @@ impl Body<'_> {
         let request =
             if media_type.is_empty() { request } else { request.header(http::header::CONTENT_TYPE, media_type) };
         request.body(body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_never_leaves_its_place_in_the_path() {
+        let resource = Resource { kind: "Secret", root: "api/v1".to_owned(), plural: "secrets" };
+        let cases = [
+            (("shop", "web"), "/api/v1/namespaces/shop/secrets/web"),
+            (("", "web"), "/api/v1/secrets/web"),
+            (("shop", "../x?y=z"), "/api/v1/namespaces/shop/secrets/..%2Fx%3Fy%3Dz"),
+            (("a/b", "ü"), "/api/v1/namespaces/a%2Fb/secrets/%C3%BC"),
+        ];
+        for ((namespace, name), path) in cases {
+            assert_eq!(resource.path(&ObjectName::new(namespace, name)), path);
+        }
     }
 }

@@ -153,19 +153,6 @@ impl Engine {
         self.0.bell.notify_waiters();
     }
 
-    /// Makes everything known due now, as after becoming the leader.
-    pub fn enqueue_all(&self) {
-        let now = self.now();
-        {
-            let mut state = self.state();
-            let keys: Vec<Key> = state.caches.keys().collect();
-            for key in keys {
-                state.queue.add(key, now);
-            }
-        }
-        self.0.bell.notify_waiters();
-    }
-
     /// Works on the key that has been due longest. False if none is due.
     pub async fn step(&self) -> bool {
         let Some(key) = self.pop() else { return false };
@@ -293,6 +280,9 @@ impl Engine {
     pub(crate) fn broke_down(&self, key: &Key, error: &Error) -> Next {
         tracing::error!(%key, %error, "this is a defect; please report it");
         self.0.metrics.broke_down(key);
+        if let Some(observer) = &self.0.observer {
+            observer.broke_down(key, error);
+        }
         Next::Retry(Backoff::Refused)
     }
 

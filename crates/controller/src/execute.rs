@@ -1,6 +1,6 @@
 //! Brings a decision about: the status first, then the effects in order, then the events.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use serin_core::plan::{Verb, Wake, Write};
 
@@ -12,6 +12,9 @@ use crate::events;
 use crate::lease::Leadership;
 use crate::ledger::Mark;
 use crate::queue::{Backoff, Next};
+
+/// The least time between a decision and a wake-up that it asks for although it is due already.
+const WAKE_AFTER_MIN: TimeDelta = TimeDelta::seconds(1);
 
 /// What came of a decision.
 #[derive(Debug)]
@@ -56,11 +59,14 @@ pub struct Written {
 }
 
 impl Report {
-    /// When the key has to be worked on again.
+    /// When the key has to be worked on again, after a decision that was made at `now` and asked for `wake`.
     #[must_use]
-    pub fn next(&self, wake: Option<&Wake>) -> Next {
+    pub fn next(&self, wake: Option<&Wake>, now: DateTime<Utc>) -> Next {
         match &self.outcome {
-            Outcome::Done => wake.map_or(Next::OnChange, |wake| Next::At(wake.at)),
+            // A wake-up that was due already would lead to the same decision at once, and so for ever.
+            Outcome::Done => {
+                wake.map_or(Next::OnChange, |wake| Next::At(if wake.at > now { wake.at } else { now + WAKE_AFTER_MIN }))
+            }
             Outcome::Conflict { .. } => Next::Retry(Backoff::Conflict),
             Outcome::Failed(error) => Next::Retry(error.backoff()),
             Outcome::Fenced => Next::Retry(Backoff::Unavailable),

@@ -6,6 +6,7 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use kube::client::Body;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 /// A request as a test wants to see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,11 +20,23 @@ pub(crate) struct Asked {
 
 /// All requests so far, in order.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<Asked>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<Asked>>>, Arc<Notify>);
 
 impl Log {
     pub(crate) fn all(&self) -> Vec<Asked> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Completes when some request satisfies a condition.
+    pub(crate) async fn until(&self, condition: impl Fn(&Asked) -> bool) {
+        loop {
+            let mut more = std::pin::pin!(self.1.notified());
+            more.as_mut().enable();
+            if self.all().iter().any(&condition) {
+                return;
+            }
+            more.await;
+        }
     }
 
     /// Each request as `METHOD last-part-of-the-path`, or with the part before `status`.
@@ -55,6 +68,7 @@ pub(crate) fn client(answer: impl Fn(&Asked) -> (u16, Value) + Send + Sync + 'st
                 body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
             };
             log.0.lock().unwrap_or_else(PoisonError::into_inner).push(asked.clone());
+            log.1.notify_waiters();
             let (code, body) = answer(&asked);
             let response = Response::builder().status(code).body(Body::from(body.to_string().into_bytes()));
             Ok::<_, std::convert::Infallible>(response.expect("a response"))

@@ -26,7 +26,7 @@ pub(crate) async fn reconcile(key: &Key, engine: &Engine) -> Next {
     };
     let report = engine.execute(&decision.orders(&status), now).await;
     engine.conclude(key, &decision, &report, now);
-    report.next(decision.wake())
+    report.next(decision.wake(), now)
 }
 
 /// Decides; a decision that breaks down costs its own object a back-off, and nobody else anything.

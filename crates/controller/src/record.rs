@@ -5,6 +5,7 @@ use serin_core::rollout;
 
 use crate::change::Key;
 use crate::decision::Decision;
+use crate::error::Error;
 use crate::execute::{Outcome, Report};
 
 /// One reconcile, from what was seen to what came of it.
@@ -22,6 +23,11 @@ pub struct Record<'a> {
 pub trait Observer: Send + Sync {
     /// Called after each reconcile, in order for each key. Must not block.
     fn reconciled(&self, key: &Key, record: &Record<'_>);
+
+    /// Called when a decision broke down, which is a defect; a test wants to fail then.
+    fn broke_down(&self, key: &Key, error: &Error) {
+        let _ = (key, error);
+    }
 }
 
 /// Logs a reconcile: at info what a person would call an event, at debug the rest.
@@ -71,6 +77,7 @@ fn log_rollout(key: &Key, observed: &rollout::Observed, plan: &rollout::Plan, re
         phase = new.phase.as_deref().unwrap_or_default(),
         message = new.message.as_deref().unwrap_or_default(),
         weight = plan.facts.weight_desired,
+        hold = plan.holds.first().map(ToString::to_string),
         "rollout"
     );
 }

@@ -56,7 +56,7 @@ pub async fn run_until(
         settings: args.settings(),
         namespace: args.namespace.clone(),
         leadership: leadership.clone(),
-        request_time_limit: Some(args.request_time_limit),
+        request_time_limit: Some(request_time_limit(args)),
         seed: u64::from(std::process::id()),
         ..Deps::new(client, Arc::new(SystemClock), transport)
     });
@@ -88,6 +88,12 @@ pub async fn run_until(
     while watches.join_next().await.is_some() {}
     servers.shutdown().await;
     result
+}
+
+/// A request that began while we led must not reach the API server when another replica may already lead.
+fn request_time_limit(args: &Args) -> Duration {
+    let spare = args.lease_duration.saturating_sub(args.renew_deadline);
+    if args.leader_elect { args.request_time_limit.min(spare) } else { args.request_time_limit }
 }
 
 /// Works off the engine's queue until `stop` is cancelled, one key after the other; the key under way is finished first.
@@ -157,4 +163,66 @@ fn stand_for_election(
     let (candidate, leading) = Candidate::new(engine.cluster().clone(), Arc::new(SystemClock), election, leadership);
     let stop = services.clone();
     (tokio::spawn(candidate.run(async move { stop.cancelled().await })), leading)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use serde_json::{Value, json};
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::fake::{self, Asked, NoSource};
+
+    /// One AnalysisRun, no Istio, a Lease that anybody gets.
+    fn answer(asked: &Asked) -> (u16, Value) {
+        if asked.path.contains("/leases") && asked.method == "GET" {
+            return fake::status(404, "NotFound");
+        }
+        if asked.path.contains("/leases") {
+            let mut lease = asked.body.clone();
+            lease["metadata"]["resourceVersion"] = json!("1");
+            return (200, lease);
+        }
+        if asked.path.contains("networking.istio.io") {
+            return fake::status(404, "NotFound");
+        }
+        if asked.query.contains("watch=true") {
+            return fake::status(503, "ServiceUnavailable");
+        }
+        if asked.method != "GET" {
+            return (200, json!({"metadata": {"resourceVersion": "4"}}));
+        }
+        let run = json!({
+            "metadata": {"namespace": "shop", "name": "run", "uid": "u", "resourceVersion": "3"},
+            "spec": {"metrics": [{"name": "m", "provider": {"prometheus": {"address": "http://p", "query": "up"}}}]},
+        });
+        let items = if asked.path.ends_with("/analysisruns") { vec![run] } else { Vec::new() };
+        (200, json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "9"}, "items": items}))
+    }
+
+    #[tokio::test]
+    async fn it_lists_leads_works_and_gives_the_lease_back() {
+        let (client, log) = fake::client(answer);
+        let args = Args {
+            listen: Ipv4Addr::LOCALHOST.into(),
+            metrics_port: 0,
+            healthz_port: 0,
+            identity: "me".to_owned(),
+            ..Args::default()
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = tokio::spawn(async move {
+            run_until(&args, client, Arc::new(NoSource), async move { drop(stopped.await) }).await
+        });
+        log.until(|asked| asked.method == "PATCH" && asked.path.ends_with("/analysisruns/run")).await;
+        stop.send(()).expect("it runs");
+        running.await.expect("joined").expect("stopped in order");
+        let last = log.all().into_iter().rfind(|asked| asked.path.contains("/leases")).expect("a lease");
+        assert_eq!(last.body.pointer("/spec/holderIdentity"), Some(&json!("")), "{last:?}");
+        let first_write = log.all().iter().position(|asked| asked.method == "PATCH");
+        let lease = log.all().iter().position(|asked| asked.method == "POST" && asked.path.contains("/leases"));
+        assert!(lease < first_write, "nothing is written before the lease is held");
+    }
 }

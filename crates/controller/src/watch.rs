@@ -23,6 +23,8 @@ use crate::engine::Engine;
 
 /// Time between two looks for Istio where it is not installed.
 const ISTIO_RETRY: Duration = Duration::from_secs(30);
+/// Time between two tries where a kind is not served, such as before the CRDs are installed.
+const NOT_FOUND_RETRY: Duration = Duration::from_secs(3);
 /// Versions of Istio's API, the best first.
 const ISTIO_VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha3"];
 
@@ -172,7 +174,7 @@ impl Watch {
                     let hint = self.hint(&error);
                     tracing::warn!(kind = %self.kind, %error, hint, "a watch failed; trying again, others go on");
                     if is_not_found(&error) {
-                        return tokio::time::sleep(Duration::from_secs(1)).await;
+                        return tokio::time::sleep(NOT_FOUND_RETRY).await;
                     }
                 }
             }

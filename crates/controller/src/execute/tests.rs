@@ -62,7 +62,7 @@ async fn a_conflict_about_the_status_drops_everything() {
     let report = run(&executor, &orders(vec![scale("a")])).await;
     assert!(matches!(report.outcome, Outcome::Conflict { .. }), "{report:?}");
     assert_eq!(log.short(), ["PATCH web/status"]);
-    assert_eq!(report.next(None), Next::Retry(Backoff::Conflict));
+    assert_eq!(report.next(None, DateTime::UNIX_EPOCH), Next::Retry(Backoff::Conflict));
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn effects_stop_at_the_first_failure_and_what_was_done_is_told() {
     let report = run(&executor, &orders(vec![scale("a"), scale("b"), scale("c")])).await;
     assert!(matches!(report.outcome, Outcome::Failed(_)), "{report:?}");
     assert_eq!(log.short(), ["PATCH web/status", "PATCH a", "PATCH b", "POST events", "POST events"]);
-    assert_eq!(report.next(None), Next::Retry(Backoff::Unavailable));
+    assert_eq!(report.next(None, DateTime::UNIX_EPOCH), Next::Retry(Backoff::Unavailable));
 }
 
 #[tokio::test]
@@ -146,4 +146,15 @@ fn answers_are_sorted_by_what_they_mean() {
     check("an object that went away is observed again", &scale, (404, "NotFound"), "conflict");
     check("a missing right is a failure", &scale, (403, "Forbidden"), "failed");
     assert_eq!(routes.write("web").target, Target::VirtualService);
+}
+
+#[test]
+fn a_wake_up_that_is_due_already_does_not_spin() {
+    let (done, now) = (Outcome::Done, DateTime::UNIX_EPOCH);
+    let report = Report { outcome: done, status_written: false, writes: Vec::new(), events: 0 };
+    let wake = |seconds| Wake { at: now + TimeDelta::seconds(seconds), why: String::new() };
+    assert_eq!(report.next(Some(&wake(5)), now), Next::At(now + TimeDelta::seconds(5)));
+    assert_eq!(report.next(Some(&wake(0)), now), Next::At(now + TimeDelta::seconds(1)));
+    assert_eq!(report.next(Some(&wake(-9)), now), Next::At(now + TimeDelta::seconds(1)));
+    assert_eq!(report.next(None, now), Next::OnChange);
 }
