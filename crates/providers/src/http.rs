@@ -146,8 +146,9 @@ fn kind_of_cause(error: &(dyn Error + 'static)) -> Option<TransportErrorKind> {
         if io.kind() == io::ErrorKind::ConnectionRefused {
             return Some(TransportErrorKind::Refused);
         }
-        if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
-            return Some(TransportErrorKind::Tls);
+        // An error within an I/O error is not its source, only the source of that one is.
+        if let Some(inner) = io.get_ref() {
+            return kind_of_cause(inner);
         }
     }
     // The client library has no public type for it.

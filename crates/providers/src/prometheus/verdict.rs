@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use prometheus_http_query::response::{Data, PromqlResult};
+use prometheus_http_query::response::{Data, PromqlResult, Sample};
 use serde_json::Value;
 use serin_core::analysis::condition::MetricResult;
 use serin_core::analysis::sample::Outcome;
@@ -81,9 +81,9 @@ fn result(mut data: Value) -> Result<MetricResult, Outcome> {
     Ok(match parsed.data() {
         Data::Scalar(sample) => MetricResult::Scalar(sample.value()),
         Data::Vector(series) => MetricResult::Vector(series.iter().map(|series| series.sample().value()).collect()),
-        Data::Matrix(series) => MetricResult::Vector(
-            series.iter().flat_map(|series| series.samples().iter().map(|sample| sample.value())).collect(),
-        ),
+        Data::Matrix(series) => {
+            MetricResult::Vector(series.iter().flat_map(|series| series.samples().iter().map(Sample::value)).collect())
+        }
     })
 }
 

@@ -69,10 +69,9 @@ fn data_of(source: &Source<'_>, response: &Response<Bytes>) -> Result<Value, Out
     if let Some(refused) = source.refused(response) {
         return Err(refused);
     }
-    match source.json(response)?["data"].take() {
-        Value::Null => Err(wrong("no results returned from SkyWalking query")),
-        data => Ok(data),
-    }
+    let mut body = source.json(response)?;
+    let data = body.get_mut("data").map(Value::take).filter(|data| !data.is_null());
+    data.ok_or_else(|| wrong("no results returned from SkyWalking query"))
 }
 
 /// The server's own errors. A query that does not fit the schema comes with status 400, one that failed with 200.

@@ -16,7 +16,7 @@ mod server;
 mod sift;
 mod window;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -28,7 +28,6 @@ use serin_core::time::parse_duration;
 
 use crate::reply::wrong;
 use crate::{Answer, Provider, Request, Transport};
-use document::Reading;
 use endpoint::Endpoint;
 use rewrite::{Question, rewrite};
 use server::{Server, Servers};
@@ -67,7 +66,7 @@ impl SkyWalking {
         let document = document::parse(query)?;
         let server = self.servers.get(&endpoint, now).await?;
         let window = Window::complete_minutes(now, interval, server.zone);
-        let question = rewrite(query, document, &server);
+        let question = rewrite(query, &document, &server);
         let mut data = endpoint.ask(&question.text, &window).await?;
         let presence = presence::ask(&endpoint, &question, &data, &window).await?;
         let sifted = sift(&question.readings, &mut data, &presence)?;
@@ -130,7 +129,7 @@ fn facts(server: &Server, window: &Window, question: &Question, sifted: &Sifted<
 /// Nothing in the window for at least one thing that the query asks for. A condition such as `all` over an empty list is
 /// true, so that a result with only some of it is not handed on.
 fn no_data(sifted: &Sifted<'_>, window: &Window) -> Option<Outcome> {
-    let empty: Vec<String> = sifted.empty.iter().map(|reading| reading.to_string()).collect();
+    let empty: Vec<String> = sifted.empty.iter().map(ToString::to_string).collect();
     let message = format!("SkyWalking has nothing for {} in {window}", empty.join(", "));
     (!empty.is_empty()).then_some(Outcome::NoData { message })
 }
@@ -138,9 +137,8 @@ fn no_data(sifted: &Sifted<'_>, window: &Window) -> Option<Outcome> {
 /// A metric that the server does not know reads as zeros, or as empty.
 async fn unknown_metric(endpoint: &Endpoint<'_>, server: &Server, sifted: &Sifted<'_>) -> Result<(), Outcome> {
     let zeros = sifted.zeros.iter().filter(|_| !server.tells_empty());
-    let readings: Vec<&Reading> = sifted.empty.iter().chain(zeros).copied().collect();
-    let names: std::collections::BTreeSet<&str> =
-        readings.iter().filter_map(|reading| reading.metric.as_deref()).collect();
+    let readings = sifted.empty.iter().chain(zeros).copied();
+    let names: BTreeSet<&str> = readings.filter_map(|reading| reading.metric.as_deref()).collect();
     if names.is_empty() {
         return Ok(());
     }

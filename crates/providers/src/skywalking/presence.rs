@@ -6,7 +6,7 @@ use graphql_parser::query::Value as GraphQl;
 use serde_json::Value;
 use serin_core::analysis::sample::Outcome;
 
-use super::document::{Document, Kind, Literal, Reading, Variable, argument, member, text, variables};
+use super::document::{Document, Kind, Literal, Reading, argument, member, text, variables};
 use super::endpoint::Endpoint;
 use super::rewrite::{Question, reads_back};
 use super::window::Window;
@@ -92,9 +92,9 @@ fn field(index: usize, reading: &Reading) -> Option<(String, [Literal; 2])> {
 
 /// A query of these fields that declares the variables that it uses, and no others.
 fn operation(document: &Document, fields: &[String], used: &BTreeSet<String>) -> String {
-    let declared: Vec<&Variable> = document.definitions.iter().flat_map(variables).collect();
+    let declared = document.definitions.iter().flat_map(variables);
     let declared: Vec<String> =
-        declared.iter().filter(|variable| used.contains(&variable.name)).map(|variable| variable.to_string()).collect();
+        declared.filter(|variable| used.contains(&variable.name)).map(ToString::to_string).collect();
     let declared = if declared.is_empty() { String::new() } else { format!("({})", declared.join(", ")) };
     format!("query calls{declared} {{ {} }}", fields.join(" "))
 }

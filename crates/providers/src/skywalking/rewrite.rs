@@ -22,7 +22,7 @@ pub(super) struct Question {
 }
 
 /// Prepares a query for a server. One that cannot be changed without risk goes out as it is, and its zeros are zeros.
-pub(super) fn rewrite(query: &str, document: Document, server: &Server) -> Question {
+pub(super) fn rewrite(query: &str, document: &Document, server: &Server) -> Question {
     let as_it_is =
         |doubt: String| Question { text: query.to_owned(), readings: Vec::new(), presence: None, doubt: Some(doubt) };
     let mut changed = document.clone();
@@ -31,10 +31,10 @@ pub(super) fn rewrite(query: &str, document: Document, server: &Server) -> Quest
         Err(doubt) => return as_it_is(doubt),
     };
     if !server.tells_empty() {
-        let (presence, doubt) = presence::query(&document, &readings);
+        let (presence, doubt) = presence::query(document, &readings);
         return Question { text: query.to_owned(), readings, presence, doubt };
     }
-    if changed == document {
+    if changed == *document {
         return Question { text: query.to_owned(), readings, presence: None, doubt: None };
     }
     let text = changed.to_string();

@@ -95,9 +95,9 @@ fn read(reading: &Reading, data: &mut Value, calls: Option<&[u64]>) -> Result<Ta
 fn series(paths: &[Buckets], answer: &mut Value, calls: Option<&[u64]>) -> Tally {
     // Even a labelled reading that gives no series at all has been asked for values.
     let mut tally = Tally { kept: (!paths.is_empty()).then_some(0), ..Tally::default() };
-    let all: Vec<&mut Value> = match answer {
-        Value::Array(series) => series.iter_mut().collect(),
-        one => vec![one],
+    let all = match answer.as_array().is_some() {
+        true => answer.as_array_mut().map(Vec::as_mut_slice).unwrap_or_default(),
+        false => std::slice::from_mut(answer),
     };
     for one in all {
         for path in paths {
