@@ -83,8 +83,6 @@ pub async fn demo(options: Options, show: &mut dyn FnMut(&Moment<'_>)) -> Result
     let config = WorldConfig { start, settings: Settings::default(), ..WorldConfig::default() };
     let mut world = World::new(config, Some(Arc::new(timeline.clone())));
     let setup = stage::set(&world, &options.manifests, options.namespace.as_deref())?;
-    world.settle().await?;
-    stage::open_streams(&mut world);
     let server = options.listener.map(|listener| {
         let cluster = world.cluster().clone();
         tokio::spawn(async move { cluster.serve(listener, std::future::pending::<()>()).await })
@@ -138,6 +136,9 @@ impl Story {
         if !is_at_rest(world) {
             self.rest = None;
             return Ok(false);
+        }
+        if self.next == 0 && self.rest.is_none() {
+            stage::open_streams(world);
         }
         let rest = *self.rest.get_or_insert(world.now() + if self.next == 0 { TimeDelta::minutes(1) } else { REST });
         if world.now() < rest {

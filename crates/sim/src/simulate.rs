@@ -105,9 +105,8 @@ pub async fn simulate(options: Options, tell: &mut dyn FnMut(&Entry)) -> Result<
     let mut world = World::new(config, Some(Arc::new(timeline.clone())));
     let setup = stage::set(&world, &options.manifests, options.namespace.as_deref())?;
     let is_up = stage::bring_up(&mut world, &options.manifests).await?;
-    let before = world.served().clone();
     let began = world.now();
-    let mut story = Story { setup, changed: None, began, before };
+    let mut story = Story { setup, changed: None, began };
     match &options.set_image {
         Some(change) if is_up => {
             drop(timeline.take());
@@ -158,7 +157,6 @@ struct Story {
     setup: Setup,
     changed: Option<Changed>,
     began: DateTime<Utc>,
-    before: Served,
 }
 
 impl Story {
@@ -190,7 +188,7 @@ impl Story {
             began: self.began,
             phase: text("phase"),
             message: text("message"),
-            requests: since(world.served(), &self.before),
+            requests: world.served().clone(),
             setup: self.setup,
             changed: self.changed,
         }
@@ -203,16 +201,3 @@ fn tell_all(timeline: &Timeline, tell: &mut dyn FnMut(&Entry)) {
     }
 }
 
-/// What was served after `before`.
-fn since(now: &Served, before: &Served) -> Served {
-    let mut counts = now.clone();
-    counts.requests -= before.requests;
-    counts.failed -= before.failed;
-    counts.failed_by_routing -= before.failed_by_routing;
-    for (map, old) in [(&mut counts.by_subset, &before.by_subset), (&mut counts.by_pod_hash, &before.by_pod_hash)] {
-        for (name, count) in map.iter_mut() {
-            *count -= old.get(name).copied().unwrap_or(0);
-        }
-    }
-    counts
-}

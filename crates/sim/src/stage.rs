@@ -77,9 +77,10 @@ pub async fn bring_up(world: &mut World, manifests: &[Manifest]) -> Result<bool,
     if !errors.is_empty() {
         return Err(StageError::Invalid(errors));
     }
-    open_streams(world);
     let horizon = world.now() + FIRST_DEPLOYMENT_MAX;
-    Ok(world.run_until(horizon, all_healthy).await?)
+    let is_up = world.run_until(horizon, all_healthy).await?;
+    open_streams(world);
+    Ok(is_up)
 }
 
 /// Lets clients call every Rollout.

@@ -18,7 +18,8 @@ use serin_core::rollout::observed::Settings;
 
 use crate::clock::SimClock;
 use crate::cluster::{
-    self, Applied, ChangeKind, Cluster, DESTINATION_RULES, Events, PODS, Resource, SERVICES, VIRTUAL_SERVICES,
+    self, Applied, ChangeKind, Cluster, DEPLOYMENTS, DESTINATION_RULES, Events, JOBS, PODS, REPLICA_SETS, Resource,
+    SERVICES, VIRTUAL_SERVICES,
 };
 use crate::mesh::{Mesh, MeshConfig, MeshView, Served, Traffic, Versions};
 use crate::metrics::{Sources, Store, StoreConfig, skywalking};
@@ -68,6 +69,7 @@ pub struct World {
     served: Served,
     served_until: DateTime<Utc>,
     workloads_due: Option<DateTime<Utc>>,
+    workloads_changed: bool,
     recipe: Recipe,
 }
 
@@ -87,7 +89,7 @@ impl World {
     pub fn new(config: WorldConfig, observer: Option<Arc<dyn Observer>>) -> Self {
         let clock = SimClock::new(config.start);
         let cluster = Cluster::new(Arc::new(clock.clone()));
-        let store = Store::new(StoreConfig::default());
+        let store = Store::new(&StoreConfig::default());
         let sources = Sources::new(&store, config.skywalking);
         let transport = SourceTransport::new(sources, clock.clone());
         let mesh_config = MeshConfig { seed: config.seed, propagation: config.propagation };
@@ -102,6 +104,7 @@ impl World {
             served: Served::default(),
             served_until: config.start,
             workloads_due: None,
+            workloads_changed: true,
             recipe,
             engine,
             cluster,
@@ -170,7 +173,7 @@ impl World {
     pub async fn settle(&mut self) -> Result<(), Restless> {
         let mut steps = 0;
         loop {
-            self.workloads_due = self.workloads.step(self.clock.now());
+            self.step_workloads();
             let mut busy = self.take_changes();
             while self.engine.step().await {
                 self.engine.idle().await;
@@ -184,6 +187,15 @@ impl World {
             if !busy {
                 return Ok(());
             }
+        }
+    }
+
+    /// Lets workloads act if one of their objects changed or their time has come.
+    fn step_workloads(&mut self) {
+        let now = self.clock.now();
+        if self.workloads_changed || self.workloads_due.is_some_and(|due| due <= now) {
+            self.workloads_changed = false;
+            self.workloads_due = self.workloads.step(now);
         }
     }
 
@@ -235,6 +247,7 @@ impl World {
         let changes = self.changes.drain();
         let mut mesh_changed = false;
         for change in &changes {
+            self.workloads_changed |= [&DEPLOYMENTS, &REPLICA_SETS, &PODS, &JOBS].contains(&&change.resource);
             mesh_changed |= [&VIRTUAL_SERVICES, &DESTINATION_RULES, &SERVICES, &PODS].contains(&&change.resource);
             let Some(kind) = kind_of(&change.resource) else { continue };
             if !is_watched(kind, &change.object) {
