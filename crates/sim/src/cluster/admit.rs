@@ -53,8 +53,8 @@ pub(crate) fn defaults(kind: &Kind, object: &mut Value) {
         ("", "services") => {
             let headless = spec.as_ref().is_some_and(|spec| spec["clusterIP"] == "None");
             give(spec, "type", json!("ClusterIP"));
-            let ports = object["spec"]["ports"].as_array_mut().filter(|_| !headless);
-            for port in ports.into_iter().flatten() {
+            let ports = object.pointer_mut("/spec/ports").and_then(Value::as_array_mut);
+            for port in ports.into_iter().flatten().filter(|_| !headless) {
                 let same = port["port"].clone();
                 give(Some(&mut *port), "protocol", json!("TCP"));
                 give(Some(port), "targetPort", same);

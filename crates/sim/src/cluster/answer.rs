@@ -169,7 +169,8 @@ fn update(store: &mut Store, call: &Call<'_>, place: &Place, part: Part) -> Resu
             place.1
         )));
     }
-    if call.kind.custom && meta::text(&object, "resourceVersion").is_empty() {
+    let unconditional = !call.kind.custom && call.kind.resource.plural != "leases";
+    if !unconditional && meta::text(&object, "resourceVersion").is_empty() {
         let cause = Cause {
             field: "metadata.resourceVersion".to_owned(),
             reason: "FieldValueInvalid",
@@ -255,7 +256,7 @@ fn watch(cluster: &Cluster, store: &Store, call: Call<'_>) -> Result<Reply, ApiE
         })?),
     };
     let filter = filter(request)?;
-    let opened = Watch::open(cluster, store, (call.id, filter, call.view), start)?;
+    let opened = Watch::open(cluster, store, (call.id, filter, call.view), start);
     Ok(Reply::Watch(Box::new(opened)))
 }
 

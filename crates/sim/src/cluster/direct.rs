@@ -8,7 +8,7 @@ use super::Cluster;
 use super::convert;
 use super::error::ApiError;
 use super::meta;
-use super::registry::KindId;
+use super::registry::{Kind, KindId, split_api_version};
 use super::resource::{NAMESPACES, Resource};
 use super::store::{Place, Store, place_of};
 use super::write::{Part, Propagation, Write};
@@ -126,10 +126,11 @@ impl Cluster {
 
     /// Creates the object of a manifest or lays the manifest over what is there; fields that it does not name stay.
     ///
-    /// A missing namespace is made. Kinds that nothing defines are kept under a plural made up from the kind.
+    /// A missing namespace is made. Kinds that nothing defines are kept, in namespaces, under a plural made up from the
+    /// kind.
     ///
     /// # Errors
-    /// BadRequest if apiVersion, kind or metadata.name is missing; Invalid as for any write.
+    /// BadRequest if apiVersion, kind or metadata.name is missing, or a known kind has no such version; Invalid as for any write.
     pub fn apply_manifest(&self, manifest: Value) -> Result<Applied, ApiError> {
         let (kind, mut object) = self.place_manifest(manifest)?;
         let (resource, known) = {
@@ -189,10 +190,10 @@ impl Cluster {
         }
         let mut store = self.lock();
         let known = store.registry.by_manifest(&api_version, &kind);
-        let id = known.unwrap_or_else(|| {
-            let namespaced = !meta::namespace(&object).is_empty();
-            store.registry.synthesize(&api_version, &kind, namespaced)
-        });
+        if let Some(known) = known.map(|id| store.registry.kind(id)) {
+            check_version(known, &api_version)?;
+        }
+        let id = known.unwrap_or_else(|| store.registry.synthesize(&api_version, &kind));
         if store.registry.kind(id).resource.namespaced {
             if meta::namespace(&object).is_empty() {
                 meta::assign(&mut object, "namespace", Some(json!("default")));
@@ -222,6 +223,19 @@ impl Cluster {
 
 fn find(store: &Store, resource: &Resource) -> Result<KindId, ApiError> {
     store.registry.by_plural(&resource.group, &resource.plural).ok_or_else(ApiError::unknown_path)
+}
+
+/// A served kind in a version that does not exist is a mistake, not an unknown kind.
+fn check_version(known: &Kind, api_version: &str) -> Result<(), ApiError> {
+    let (group, version) = split_api_version(api_version);
+    if !known.served || known.serves(version) || group == "events.k8s.io" {
+        return Ok(());
+    }
+    Err(ApiError::bad_request(format!(
+        "apiVersion: Unsupported value: \"{api_version}\": {} is served in {}",
+        known.qualified_kind(),
+        known.versions.join(", ")
+    )))
 }
 
 fn place(namespace: &str, name: &str) -> Place {

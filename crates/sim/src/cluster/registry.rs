@@ -168,14 +168,18 @@ impl Registry {
     }
 
     /// Makes room for a kind that nothing defines, so that its manifests can be kept.
-    pub(crate) fn synthesize(&mut self, api_version: &str, kind: &str, namespaced: bool) -> KindId {
+    pub(crate) fn synthesize(&mut self, api_version: &str, kind: &str) -> KindId {
         let (group, version) = split_api_version(api_version);
+        let mut plural = plural_of(kind);
+        while self.by_plural(group, &plural).is_some() {
+            plural.push('s');
+        }
         let resource = Resource {
             group: Cow::Owned(group.to_owned()),
             version: Cow::Owned(version.to_owned()),
-            plural: Cow::Owned(plural_of(kind)),
+            plural: Cow::Owned(plural),
             kind: Cow::Owned(kind.to_owned()),
-            namespaced,
+            namespaced: true,
         };
         let mut unknown = Kind::builtin(&resource, &[]).custom();
         unknown.served = false;

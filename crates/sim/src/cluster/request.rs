@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::Query;
+use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
 use serde_json::Value;
 
@@ -31,11 +32,11 @@ pub(crate) struct Request {
     pub accept: String,
     pub content_type: String,
     pub agent: String,
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 impl Request {
-    pub(crate) fn new(method: &Method, target: Target, uri: &Uri, headers: &HeaderMap, body: Vec<u8>) -> Self {
+    pub(crate) fn new(method: &Method, target: Target, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Self {
         let header =
             |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         Self {

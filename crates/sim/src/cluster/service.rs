@@ -15,7 +15,7 @@ use super::Cluster;
 use super::answer::{Reply, answer};
 use super::error::ApiError;
 use super::request::{Request, Target};
-use super::watch::Watch;
+use super::watch::last_line;
 use crate::faults::{Attempt, Fate};
 
 /// One write request as it arrived, whatever became of it.
@@ -68,11 +68,14 @@ impl Cluster {
         let Some(target) = Target::parse(request.uri().path()) else {
             return Ok(render(super::discovery::answer(self, request)));
         };
-        let request = Request::new(request.method(), target, request.uri(), request.headers(), request.body().to_vec());
+        let request = Request::new(request.method(), target, request.uri(), request.headers(), request.body().clone());
         match self.faults().fate(attempt(&request)) {
             Fate::Pass => Ok(render(self.carry_out(&request))),
             Fate::Refuse(error) => {
                 self.note(&request, error.code);
+                if error.code == 410 && request.verb() == "watch" {
+                    return Ok(stream(Body::from(last_line(&error))));
+                }
                 Ok(render(Err(error)))
             }
             Fate::Disconnect => {
@@ -155,7 +158,7 @@ fn attempt(request: &Request) -> Attempt<'_> {
 fn render(reply: Result<Reply, ApiError>) -> Response<Body> {
     match reply {
         Ok(Reply::Object(code, value)) => json(code, &value),
-        Ok(Reply::Watch(watch)) => stream(*watch),
+        Ok(Reply::Watch(watch)) => stream(Body::from_stream(watch.lines())),
         Err(error) => json(error.code, &error.status()),
     }
 }
@@ -178,8 +181,8 @@ fn json(code: u16, value: &Value) -> Response<Body> {
     response
 }
 
-fn stream(watch: Watch) -> Response<Body> {
-    let mut response = Response::new(Body::from_stream(watch.lines()));
+fn stream(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
     response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     response
 }

@@ -8,6 +8,7 @@ use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams,
     WatchEvent, WatchParams,
 };
+use kube::runtime::{WatchStreamExt, watcher};
 use serde_json::{Value, json};
 
 use super::*;
@@ -113,19 +114,26 @@ async fn a_watch_replays_then_follows_and_expires() {
     let params = WatchParams::default().labels("app=a");
     let mut stream = api.watch(&params, meta::text(&first, "resourceVersion")).await.unwrap().boxed();
     cluster.create(&ROLLOUTS, rollout("b")).unwrap();
-    cluster.modify(&ROLLOUTS, "shop", "a", |a| a["spec"]["replicas"] = json!(5)).unwrap();
+    cluster
+        .modify(&ROLLOUTS, "shop", "a", |a| {
+            a["spec"]["replicas"] = json!(5);
+        })
+        .unwrap();
     let event = stream.try_next().await.unwrap().unwrap();
     assert!(matches!(event, WatchEvent::Modified(ref o) if o.data["spec"]["replicas"] == 5), "{event:?}");
-    cluster.modify(&ROLLOUTS, "shop", "a", |a| a["metadata"]["labels"]["app"] = json!("z")).unwrap();
+    cluster
+        .modify(&ROLLOUTS, "shop", "a", |a| {
+            a["metadata"]["labels"]["app"] = json!("z");
+        })
+        .unwrap();
     let event = stream.try_next().await.unwrap().unwrap();
     assert!(matches!(event, WatchEvent::Deleted(_)), "it left the selection: {event:?}");
 
     cluster.compact();
-    let old = api.watch(&params, meta::text(&first, "resourceVersion")).await;
-    match old.err().map(code) {
-        Some((code, ..)) => assert_eq!(code, 410),
-        None => panic!("a forgotten version must be refused"),
-    }
+    let mut old = api.watch(&params, meta::text(&first, "resourceVersion")).await.unwrap().boxed();
+    let event = old.try_next().await.unwrap().unwrap();
+    assert!(matches!(event, WatchEvent::Error(ref status) if status.code == 410), "{event:?}");
+    assert!(old.try_next().await.unwrap().is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,7 +166,11 @@ fn finalizers_hold_a_deletion_up() {
     cluster.create(&ROLLOUTS, object).unwrap();
     let held = cluster.delete(&ROLLOUTS, "shop", "a").unwrap();
     assert!(meta::deleting(&held));
-    cluster.modify(&ROLLOUTS, "shop", "a", |a| a["metadata"]["finalizers"] = json!([])).unwrap();
+    cluster
+        .modify(&ROLLOUTS, "shop", "a", |a| {
+            a["metadata"]["finalizers"] = json!([]);
+        })
+        .unwrap();
     assert!(cluster.get(&ROLLOUTS, "shop", "a").is_err());
 }
 
@@ -200,6 +212,9 @@ fn unknown_kinds_are_kept_and_named() {
     assert!(!applied.known && !applied.created);
     let error = cluster.apply_manifest(json!({"kind": "Pod"})).unwrap_err();
     assert!(error.message.contains("apiVersion"), "{error}");
+    let future = json!({"apiVersion": "argoproj.io/v2", "kind": "Rollout", "metadata": {"name": "r"}});
+    let error = cluster.apply_manifest(future).unwrap_err();
+    assert!(error.message.contains("is served in v1alpha1"), "{error}");
     let error = cluster.apply_manifest(json!("text")).unwrap_err();
     assert!(error.message.contains("apiVersion"), "{error}");
 }
@@ -236,6 +251,95 @@ async fn a_streaming_list_ends_with_its_bookmark() {
     assert_eq!(end.metadata.annotations["k8s.io/initial-events-end"], "true");
     cluster.faults().drop_watches();
     assert!(stream.try_next().await.unwrap().is_none(), "a dropped watch ends");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_client_librarys_watcher_recovers_from_lost_watches_and_compaction() {
+    let cluster = cluster();
+    cluster.create(&ROLLOUTS, rollout("a")).unwrap();
+    let config = watcher::Config::default();
+    let stream = watcher::watcher(rollouts(&cluster), config).default_backoff().applied_objects();
+    let mut stream = std::pin::pin!(stream);
+    let mut name = async || stream.try_next().await.unwrap().and_then(|object| object.metadata.name);
+    assert_eq!(name().await.as_deref(), Some("a"));
+    cluster.create(&ROLLOUTS, rollout("b")).unwrap();
+    assert_eq!(name().await.as_deref(), Some("b"));
+    cluster.faults().drop_watches();
+    cluster.create(&ROLLOUTS, rollout("c")).unwrap();
+    cluster.compact();
+    let mut found = Vec::new();
+    while found.last().map(String::as_str) != Some("c") {
+        match stream.next().await {
+            Some(Ok(object)) => found.extend(object.metadata.name),
+            Some(Err(error)) => assert!(error.to_string().contains("too old"), "{error}"),
+            None => panic!("the watcher ended"),
+        }
+    }
+    assert!(found.contains(&"c".to_owned()));
+}
+
+/// Whatever a client sends, the server answers and goes on.
+#[test]
+fn no_request_brings_the_server_down() {
+    let cluster = cluster();
+    cluster.create(&ROLLOUTS, rollout("a")).unwrap();
+    cluster.create(&DEPLOYMENTS, rollout("a")).unwrap();
+    let bodies = [
+        "",
+        "null",
+        "7",
+        "[]",
+        "[[]]",
+        "{}",
+        "{\"metadata\": 7}",
+        "{\"metadata\": {\"name\": 7, \"labels\": 7}}",
+        "{\"metadata\": {\"name\": \"a\", \"ownerReferences\": 7, \"finalizers\": {}}, \"spec\": 7, \"status\": []}",
+        "{\"metadata\": {\"name\": \"b\"}, \"spec\": {\"ports\": [7], \"replicas\": []}, \"stringData\": {\"a\": 7}}",
+        "[{\"op\": \"add\", \"path\": \"\", \"value\": 7}]",
+        "[{\"op\": \"remove\", \"path\": \"/metadata\"}]",
+        "{\"spec\": {\"template\": {\"spec\": {\"containers\": [7, {}, {\"$patch\": \"delete\"}]}}}}",
+        "{\"apiVersion\": \"x/y\", \"kind\": \"Rollout\", \"metadata\": {\"managedFields\": []}}",
+    ];
+    let kinds = [
+        "application/json",
+        "application/json-patch+json",
+        "application/merge-patch+json",
+        "application/strategic-merge-patch+json",
+        "application/apply-patch+yaml",
+        "application/vnd.kubernetes.protobuf",
+    ];
+    let paths = [
+        "/api/v1/namespaces",
+        "/api/v1/namespaces/shop/services",
+        "/api/v1/namespaces/shop/secrets",
+        "/api/v1/namespaces/shop/pods/p?watch=1&resourceVersion=x&labelSelector=(((",
+        "/apis/apps/v1/namespaces/shop/deployments/a",
+        "/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts",
+        "/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/a?fieldManager=m&force=1",
+        "/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/a/status",
+        "/apis/argoproj.io/v1alpha1/rollouts/a/scale",
+        "/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/a/scale",
+        "/apis/events.k8s.io/v1/namespaces/shop/events",
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+        "/apis/none/v1",
+        "/%",
+        "/",
+    ];
+    for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "BREW"] {
+        for (path, kind) in paths.iter().flat_map(|path| kinds.map(|kind| (path, kind))) {
+            for body in bodies {
+                let request = http::Request::builder()
+                    .method(method)
+                    .uri(*path)
+                    .header("content-type", kind)
+                    .header("accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
+                    .body(bytes::Bytes::from_static(body.as_bytes()))
+                    .unwrap();
+                let response = cluster.respond(&request).unwrap();
+                assert!(response.status().as_u16() < 500, "{method} {path} {kind} {body}");
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

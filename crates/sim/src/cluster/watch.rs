@@ -65,7 +65,7 @@ impl Watch {
         store: &Store,
         (kind, filter, view): (KindId, Filter, View),
         start: Start,
-    ) -> Result<Self, ApiError> {
+    ) -> Self {
         let mut opened = Self {
             cluster: cluster.clone(),
             kind,
@@ -78,17 +78,14 @@ impl Watch {
             ended: false,
         };
         match start {
-            Start::After(version) => {
-                drop(store.since(kind, version)?);
-                opened.cursor = version;
-            }
+            Start::After(version) => opened.cursor = version,
             Start::Now => opened.begin(store),
             Start::Streaming => {
                 opened.begin(store);
                 opened.bookmark();
             }
         }
-        Ok(opened)
+        opened
     }
 
     /// The lines of the response, without an end of its own.
@@ -151,7 +148,7 @@ impl Watch {
                 self.cursor = store.version();
             }
             Err(error) => {
-                self.ready.push_back(line("ERROR", &error.status()));
+                self.ready.push_back(last_line(&error));
                 self.ended = true;
             }
         }
@@ -168,6 +165,11 @@ impl Watch {
             (ChangeKind::Added | ChangeKind::Modified, true, true) => Some(("MODIFIED", &entry.object)),
         }
     }
+}
+
+/// The one line of a watch that the server gives up: with status 200, as clients expect of an expired version.
+pub(crate) fn last_line(error: &ApiError) -> Bytes {
+    line("ERROR", &error.status())
 }
 
 fn line(word: &str, object: &Value) -> Bytes {
