@@ -164,7 +164,10 @@ fn rollout_facts(name: &ObjectName, rollout: &Rollout, status: &RolloutStatus, p
     series.extend(optional.into_iter().filter_map(|(family, value)| Some((family, labels.clone(), f64::from(value?)))));
     let reasons: BTreeSet<&str> = plan.holds.iter().map(rollout::Hold::reason).collect();
     series.extend(reasons.into_iter().map(|reason| ("serin_rollout_hold", with(&[("reason", reason)]), 1.0)));
-    let step_started_at = status.serin.as_ref().and_then(|serin| serin.step_started_at).map(|time| time.0);
+    let in_step =
+        status.current_step_index.is_some_and(|index| usize::try_from(index).is_ok_and(|index| index < steps));
+    let step_started_at =
+        status.serin.as_ref().and_then(|serin| serin.step_started_at).map(|time| time.0).filter(|_| in_step);
     RolloutFacts { series, step_started_at }
 }
 

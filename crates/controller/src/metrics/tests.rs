@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use serin_core::plan::Event;
+use serin_core::rollout;
 
 use super::*;
 use crate::change::Kind;
+use crate::execute::Report;
 
 fn template(name: &str) -> Arc<serde_json::Value> {
     Arc::new(json!({"metadata": {"namespace": "shop", "name": name}}))
@@ -37,6 +40,73 @@ fn errors_keep_their_name_and_go_with_their_object() {
     assert!(metrics.render().contains("rollout_reconcile_error{namespace=\"shop\",name=\"web\"} 1"));
     metrics.forget(&key);
     assert!(!metrics.render().contains("name=\"web\""));
+}
+
+/// A Rollout in its second step, as observed, with what was decided about it.
+fn decision() -> Decision {
+    let object = json!({
+        "metadata": {"namespace": "shop", "name": "web"},
+        "spec": {"replicas": 4, "strategy": {"canary": {
+            "steps": [{"setWeight": 20}, {"pause": {}}],
+            "trafficRouting": {"istio": {"virtualService": {"name": "web"}}},
+        }}},
+    });
+    let status = json!({
+        "phase": "Paused", "currentStepIndex": 1, "replicas": 5, "availableReplicas": 4, "updatedReplicas": 1,
+        "abortedAt": "1970-01-01T00:00:00Z",
+        "serin": {"stepStartedAt": "1970-01-01T00:00:00Z", "abortCause": "Background analysis phase error/failed"},
+    });
+    let observed = rollout::Observed {
+        now: DateTime::UNIX_EPOCH,
+        rollout: Arc::new(serde_json::from_value(object).expect("a Rollout")),
+        workload: None,
+        replica_sets: Vec::new(),
+        pods: Vec::new(),
+        services: BTreeMap::new(),
+        virtual_services: BTreeMap::new(),
+        destination_rule: None,
+        templates: BTreeMap::new(),
+        analysis_runs: Vec::new(),
+        settings: rollout::observed::Settings::default(),
+    };
+    let facts = rollout::Facts { weight_desired: Some(20), weight_observed: Some(10), ..rollout::Facts::default() };
+    let plan = rollout::Plan {
+        status: Some(serde_json::from_value(status).expect("a status")),
+        events: vec![Event::normal("RolloutPaused", "Rollout is paused")],
+        holds: vec![rollout::Hold::WaitingForPromotion { step: 1 }],
+        facts,
+        ..rollout::Plan::default()
+    };
+    Decision::Rollout { observed: Box::new(observed), plan: Box::new(plan) }
+}
+
+#[test]
+fn a_rollout_is_described_until_it_is_gone() {
+    let (metrics, key) = (Metrics::new(), Key::rollout("shop", "web"));
+    let report = Report { outcome: Outcome::Done, status_written: true, writes: Vec::new(), events: 1 };
+    let decision = decision();
+    let record = Record { at: DateTime::UNIX_EPOCH, decision: &decision, report: &report };
+    metrics.record(&key, &record, DateTime::UNIX_EPOCH + TimeDelta::milliseconds(20));
+    let page = metrics.render();
+    let web = "namespace=\"shop\",name=\"web\"";
+    for line in [
+        format!("rollout_info{{{web},strategy=\"canary\",traffic_router=\"Istio\",phase=\"Paused\"}} 1"),
+        format!("rollout_info_replicas_desired{{{web}}} 4"),
+        format!("rollout_info_replicas_unavailable{{{web}}} 1"),
+        format!("rollout_reconcile_bucket{{le=\"0.15\",{web}}} 1"),
+        format!("rollout_events_total{{{web},type=\"Normal\",reason=\"RolloutPaused\"}} 1"),
+        format!("serin_rollout_weight_desired{{{web}}} 20"),
+        format!("serin_rollout_weight_observed{{{web}}} 10"),
+        format!("serin_rollout_step_index{{{web}}} 1"),
+        format!("serin_rollout_steps{{{web}}} 2"),
+        format!("serin_rollout_step_seconds{{{web}}} 0"),
+        format!("serin_rollout_hold{{{web},reason=\"WaitingForPromotion\"}} 1"),
+        "serin_abort_total{cause=\"background_analysis\"} 1".to_owned(),
+    ] {
+        assert!(page.lines().any(|got| got == line), "{line} is not on the page:\n{page}");
+    }
+    metrics.forget(&key);
+    assert!(!metrics.render().contains(web));
 }
 
 #[test]
