@@ -82,12 +82,6 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end -}}
 
-{{- define "serin.clusterRules" -}}
-- apiGroups: [argoproj.io]
-  resources: [clusteranalysistemplates]
-  verbs: [get, list, watch]
-{{- end -}}
-
 {{- define "serin.subject" -}}
 - kind: ServiceAccount
   name: {{ include "serin.serviceAccount" . }}

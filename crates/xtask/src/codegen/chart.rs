@@ -27,10 +27,13 @@ pub fn render(root: &Path, helm: &Path) -> Result<()> {
     // Without a cluster helm supposes the oldest API server that it knows.
     let version = ["--kube-version", "1.33.0"];
     let rendered = run(helm, &[&["template", "serin", "--namespace", NAMESPACE][..], &version].concat(), &chart)?;
+    // Helm creates the namespace of a release by itself; whoever applies a file wants to find it there.
     let text = format!(
         "# Rendered from charts/serin by `cargo xtask codegen --helm PATH`: change the chart, not this file.\n\
-         # Install the definitions of crds/ first, and create the namespace `{NAMESPACE}`.\n\
-         {SUM}{}\n{rendered}",
+         # Install the definitions of crds/ first.\n\
+         {SUM}{}\n\
+         ---\n\
+         apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {NAMESPACE}\n{rendered}",
         sum(root)?
     );
     let path = chart.join(MANIFESTS);
