@@ -1,2 +1,5 @@
-//! Placeholder.
-fn main() {}
+//! The program `serin`.
+
+fn main() -> std::process::ExitCode {
+    serin::main()
+}

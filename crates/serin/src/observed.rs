@@ -1,0 +1,58 @@
+//! Sees raw objects as the controller does, without a controller.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use serin_controller::caches::Caches;
+use serin_controller::ledger::Ledger;
+use serin_controller::observe::{Sight, observe_rollout};
+use serin_controller::{Change, Kind, ObjectName};
+use serin_core::rollout::Observed;
+use serin_core::rollout::observed::Settings;
+
+/// Objects that came from files or from a cluster.
+#[derive(Debug, Default)]
+pub(crate) struct Objects {
+    caches: Caches,
+}
+
+impl Objects {
+    /// Takes in an object. Rollouts of all instances are seen.
+    pub(crate) fn add(&mut self, kind: Kind, mut object: Value, now: DateTime<Utc>) {
+        if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+            labels.remove(serin_api::labels::INSTANCE_ID);
+        }
+        self.caches.apply(Change::Applied(kind, Arc::new(object)), now);
+    }
+
+    /// What the controller would decide about a Rollout from; `None` if it is not there or cannot be read.
+    pub(crate) fn observe(&self, rollout: &ObjectName, now: DateTime<Utc>) -> Option<Observed> {
+        let mut ledger = Ledger::default();
+        match observe_rollout(rollout, &self.caches, &mut ledger, now, &Settings::default()) {
+            Sight::Seen(seen) => Some(seen.observed),
+            Sight::Gone | Sight::Stale(..) => None,
+        }
+    }
+}
+
+/// The controller's name for the kind of an object; `None` for kinds that it does not read.
+pub(crate) fn kind_of(object: &Value) -> Option<Kind> {
+    let version = object["apiVersion"].as_str()?;
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    let kind = match (group, object["kind"].as_str()?) {
+        (serin_api::labels::GROUP, "Rollout") => Kind::Rollout,
+        (serin_api::labels::GROUP, "AnalysisRun") => Kind::AnalysisRun,
+        (serin_api::labels::GROUP, "AnalysisTemplate") => Kind::AnalysisTemplate,
+        (serin_api::labels::GROUP, "ClusterAnalysisTemplate") => Kind::ClusterAnalysisTemplate,
+        (serin_api::istio::GROUP, "VirtualService") => Kind::VirtualService,
+        (serin_api::istio::GROUP, "DestinationRule") => Kind::DestinationRule,
+        ("apps", "Deployment") => Kind::Deployment,
+        ("apps", "ReplicaSet") => Kind::ReplicaSet,
+        ("", "Service") => Kind::Service,
+        ("", "Pod") => Kind::Pod,
+        ("", "PodTemplate") => Kind::PodTemplate,
+        _ => return None,
+    };
+    Some(kind)
+}
