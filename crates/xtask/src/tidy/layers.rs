@@ -32,7 +32,10 @@ pub(super) fn check(root: &Path) -> Result<Vec<Violation>> {
     let packages: Vec<Package> = metadata["packages"].as_array().into_iter().flatten().map(Package::of).collect();
     let mut violations = directions(root, &packages);
     // The lock file is current wherever the tests are built.
-    let tree = cargo(root, &["tree", "--package", PURE, "--edges", "normal", "--prefix", "none", "--format", "{p}"])?;
+    let tree = cargo(
+        root,
+        &["tree", "--locked", "--package", PURE, "--edges", "normal", "--prefix", "none", "--format", "{p}"],
+    )?;
     violations.extend(impurities(&tree));
     Ok(violations)
 }
