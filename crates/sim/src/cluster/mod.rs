@@ -24,6 +24,7 @@ mod meta;
 mod openapi;
 mod owned;
 mod patch;
+mod protobuf;
 mod registry;
 mod request;
 mod resource;

@@ -230,13 +230,14 @@ fn istio() -> Vec<Kind> {
     kinds.into_iter().map(|kind| kind.with_status().custom().versions(&versions)).collect()
 }
 
-/// Our own kinds, from the definitions that are applied to real clusters.
+/// Our own kinds, from the definitions that are applied to real clusters. Making them takes longer than most tests, so it
+/// is done once in a process.
 fn rollouts() -> Vec<Kind> {
-    serin_api::crds()
-        .iter()
-        .filter_map(|definition| serde_json::to_value(definition).ok())
-        .filter_map(|definition| super::definition::kind(&definition))
-        .collect()
+    static DEFINITIONS: OnceLock<Vec<Value>> = OnceLock::new();
+    let definitions = DEFINITIONS.get_or_init(|| {
+        serin_api::crds().iter().filter_map(|definition| serde_json::to_value(definition).ok()).collect()
+    });
+    definitions.iter().filter_map(super::definition::kind).collect()
 }
 
 #[cfg(test)]

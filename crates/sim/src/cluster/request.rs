@@ -8,6 +8,7 @@ use http::{HeaderMap, Method, Uri};
 use serde_json::Value;
 
 use super::error::ApiError;
+use super::protobuf;
 
 /// The query parameters, by name.
 pub(crate) type Options = BTreeMap<String, String>;
@@ -105,11 +106,13 @@ impl Request {
                 .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")));
         }
         if self.content_type.contains("protobuf") || self.content_type.contains("cbor") {
-            return Err(ApiError::new(
-                415,
-                "UnsupportedMediaType",
-                "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml",
-            ));
+            return protobuf::decode(&self.body).ok_or_else(|| {
+                ApiError::new(
+                    415,
+                    "UnsupportedMediaType",
+                    "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml; kubectl sends JSON with `kubectl apply -f`",
+                )
+            });
         }
         serde_json::from_slice(&self.body)
             .map_err(|error| ApiError::bad_request(format!("error decoding JSON: {error}")))

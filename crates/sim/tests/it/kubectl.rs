@@ -277,6 +277,21 @@ fn server_side_apply_knows_who_set_what() {
 }
 
 #[test]
+fn kubectl_create_works_for_the_small_kinds() {
+    let Some(bench) = Bench::start("create") else {
+        return;
+    };
+    bench.check(&["create", "namespace", "shop"], "namespace/shop created");
+    bench.check(&["get", "ns", "shop", "-o", "jsonpath={.status.phase}"], "Active");
+    bench.check(&["create", "secret", "generic", "s", "-n", "shop", "--from-literal=a=hush"], "secret/s created");
+    bench.check(&["get", "secret", "s", "-n", "shop", "-o", "jsonpath={.data.a}"], "aHVzaA==");
+    bench.check(&["create", "cm", "c", "-n", "shop", "--from-literal=a=b"], "configmap/c created");
+    bench.check_refused(&["create", "job", "j", "--image=x"], "accepted media types include: application/json");
+    bench.check(&["delete", "ns", "shop"], "namespace \"shop\" deleted");
+    bench.check_refused(&["get", "cm", "c", "-n", "shop"], "not found");
+}
+
+#[test]
 fn a_definition_makes_its_kind_known() {
     let Some(bench) = Bench::start("definition") else {
         return;
