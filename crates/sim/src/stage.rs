@@ -9,7 +9,7 @@ use crate::cluster::ROLLOUTS;
 use crate::manifests::{Manifest, ManifestError};
 use crate::rollout_object::{is_observed, status_text};
 use crate::streams::stream_to;
-use crate::world::{Restless, World};
+use crate::world::{Defect, World};
 
 /// Requests a second that each Rollout gets.
 pub const REQUESTS_PER_SECOND: f64 = 40.0;
@@ -23,9 +23,9 @@ pub enum StageError {
     /// Manifests that the cluster or the controller refuses; every one of them.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Invalid(Vec<ManifestError>),
-    /// The controller never came to rest.
+    /// The controller did what it never should.
     #[error(transparent)]
-    Restless(#[from] Restless),
+    Defect(#[from] Defect),
 }
 
 /// What was set up.

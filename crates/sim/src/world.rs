@@ -9,11 +9,11 @@
 //! the next change. In virtual time the caller sets the clock to that moment at once; in accelerated time he waits.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
-use serin_controller::{Change, Deps, Engine, Kind, Observer};
+use serin_controller::{Change, Deps, Engine, Key, Kind, Observer, Record};
 use serin_core::rollout::observed::Settings;
 
 use crate::clock::SimClock;
@@ -76,8 +76,31 @@ pub struct World {
 /// What an engine is made from, so that it can be made again after a crash.
 struct Recipe {
     settings: Settings,
-    observer: Option<Arc<dyn Observer>>,
+    observer: Arc<Sentinel>,
     seed: u64,
+}
+
+/// Passes on what the controller does, and keeps the first decision that broke down: in production that costs one
+/// Rollout its turn, here it is the end of the run.
+struct Sentinel {
+    inner: Option<Arc<dyn Observer>>,
+    broken: Mutex<Option<String>>,
+}
+
+impl Observer for Sentinel {
+    fn reconciled(&self, key: &Key, record: &Record<'_>) {
+        if let Some(inner) = &self.inner {
+            inner.reconciled(key, record);
+        }
+    }
+
+    fn broke_down(&self, key: &Key, error: &serin_controller::Error) {
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        broken.get_or_insert_with(|| format!("{key}: {error}"));
+        if let Some(inner) = &self.inner {
+            inner.broke_down(key, error);
+        }
+    }
 }
 
 /// More reconciles within one moment than any plan needs; a defect that never comes to rest ends here.
@@ -93,6 +116,7 @@ impl World {
         let sources = Sources::new(&store, config.skywalking);
         let transport = SourceTransport::new(sources, clock.clone());
         let mesh_config = MeshConfig { seed: config.seed, propagation: config.propagation };
+        let observer = Arc::new(Sentinel { inner: observer, broken: Mutex::new(None) });
         let recipe = Recipe { settings: config.settings, observer, seed: config.seed };
         let engine = make_engine(&cluster, &clock, &transport, &recipe);
         World {
@@ -169,8 +193,8 @@ impl World {
     /// Lets everything happen that is due at this moment, until nothing changes any more.
     ///
     /// # Errors
-    /// If the controller never comes to rest: a defect, with the key that keeps it busy.
-    pub async fn settle(&mut self) -> Result<(), Restless> {
+    /// The controller never comes to rest, or a decision broke down: a defect of Serin.
+    pub async fn settle(&mut self) -> Result<(), Defect> {
         let mut steps = 0;
         loop {
             self.step_workloads();
@@ -180,13 +204,20 @@ impl World {
                 self.take_changes();
                 busy = true;
                 steps += 1;
-                if steps > STEPS_PER_MOMENT_MAX {
-                    return Err(Restless { at: self.clock.now() });
-                }
+                self.check(steps)?;
             }
             if !busy {
                 return Ok(());
             }
+        }
+    }
+
+    fn check(&self, steps: usize) -> Result<(), Defect> {
+        let broken = self.recipe.observer.broken.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match broken {
+            Some(what) => Err(Defect::BrokeDown { what }),
+            None if steps > STEPS_PER_MOMENT_MAX => Err(Defect::Restless { at: self.clock.now() }),
+            None => Ok(()),
         }
     }
 
@@ -225,7 +256,7 @@ impl World {
         &mut self,
         horizon: DateTime<Utc>,
         mut done: impl FnMut(&World) -> bool,
-    ) -> Result<bool, Restless> {
+    ) -> Result<bool, Defect> {
         loop {
             self.settle().await?;
             if done(self) {
@@ -272,12 +303,21 @@ impl World {
     }
 }
 
-/// The controller did not come to rest within one moment.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the controller did not come to rest at {at}; this is a defect of Serin, please report it with the manifests")]
-pub struct Restless {
-    /// The moment.
-    pub at: DateTime<Utc>,
+/// The controller did what it never should.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Defect {
+    /// It did not come to rest within one moment.
+    #[error("the controller did not come to rest at {at}; this is a defect of Serin, please report it with the manifests")]
+    Restless {
+        /// The moment.
+        at: DateTime<Utc>,
+    },
+    /// A decision broke down.
+    #[error("a decision broke down: {what}; this is a defect of Serin, please report it with the manifests")]
+    BrokeDown {
+        /// The object and the error.
+        what: String,
+    },
 }
 
 impl fmt::Debug for World {
@@ -289,7 +329,7 @@ impl fmt::Debug for World {
 fn make_engine(cluster: &Cluster, clock: &SimClock, transport: &SourceTransport, recipe: &Recipe) -> Engine {
     let mut deps = Deps::new(cluster.client(), Arc::new(EngineClock(clock.clone())), Arc::new(transport.clone()));
     deps.settings = recipe.settings.clone();
-    deps.observer.clone_from(&recipe.observer);
+    deps.observer = Some(recipe.observer.clone());
     deps.seed = recipe.seed;
     let engine = Engine::new(deps);
     for kind in Kind::ALL {

@@ -158,8 +158,14 @@ impl Caches {
             Kind::Pod => self.pod_applied(identity, &object, now, keys),
             Kind::AnalysisRun => self.run_applied(identity, &object, keys),
             Kind::Service | Kind::VirtualService | Kind::DestinationRule => {
-                let view = View::Raw(decode::raw(object, &identity.version, now));
-                self.other_applied(kind, identity, view, keys);
+                let mut raw = decode::raw(object, &identity.version, now);
+                if let Some(View::Raw(old)) = self.others.get(&(kind, identity.name.clone())).map(|entry| &entry.view)
+                    && old.object.get("spec") == raw.object.get("spec")
+                {
+                    // The mesh reads the spec alone: an edit of an annotation has nothing to spread.
+                    raw.seen_at = old.seen_at;
+                }
+                self.other_applied(kind, identity, View::Raw(raw), keys);
             }
             Kind::Deployment | Kind::PodTemplate => {
                 let view = View::Workload(decode::workload(kind, &object));

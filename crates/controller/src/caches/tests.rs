@@ -202,3 +202,23 @@ fn managed_fields_and_the_last_applied_copy_are_not_kept() {
     assert_eq!(raw.object.pointer("/metadata/annotations"), Some(&json!({"kept": "yes"})));
     assert_eq!((raw.version.as_str(), raw.seen_at), ("1", now(3)));
 }
+
+#[test]
+fn only_an_edit_of_the_spec_starts_the_time_that_the_mesh_needs() {
+    let caches = &mut two_rollouts();
+    let seen_at = |caches: &Caches| match caches.destination_rule_of(&ObjectName::new("shop", "web")) {
+        Some(Found::Present(raw)) => raw.seen_at,
+        other => panic!("the rule is there: {other:?}"),
+    };
+    let mut rule = object("web", 1);
+    rule["spec"] = json!({"host": "web"});
+    for (version, at, annotation, host, expected) in
+        [("1", 3, "a", "web", 3), ("2", 5, "b", "web", 3), ("3", 7, "b", "web.shop", 7)]
+    {
+        rule["metadata"]["resourceVersion"] = json!(version);
+        rule["metadata"]["annotations"] = json!({"note": annotation});
+        rule["spec"]["host"] = json!(host);
+        caches.apply(Change::Applied(Kind::DestinationRule, Arc::new(rule.clone())), now(at));
+        assert_eq!(seen_at(caches), now(expected), "version {version}");
+    }
+}
