@@ -27,6 +27,8 @@ mod patch;
 mod protobuf;
 mod registry;
 mod request;
+#[cfg(test)]
+mod requests_tests;
 mod resource;
 mod scale;
 mod schema;
