@@ -46,14 +46,7 @@ impl Rule {
     /// Lets the next request of any kind fail.
     #[must_use]
     pub fn next(failure: Failure) -> Self {
-        Self {
-            verb: None,
-            plural: None,
-            subresource: None,
-            skip: 0,
-            times: 1,
-            failure,
-        }
+        Self { verb: None, plural: None, subresource: None, skip: 0, times: 1, failure }
     }
 
     /// Narrows the rule to one verb and one plural.
@@ -138,10 +131,7 @@ struct Noise {
 
 impl Faults {
     pub(crate) fn new(news: Arc<watch::Sender<u64>>) -> Self {
-        Self {
-            state: Arc::default(),
-            news,
-        }
+        Self { state: Arc::default(), news }
     }
 
     /// Adds a rule; the oldest one that matches a request decides.
@@ -164,10 +154,7 @@ impl Faults {
     pub fn reset(&self) {
         let mut state = self.lock();
         let drops = state.drops;
-        *state = State {
-            drops,
-            ..State::default()
-        };
+        *state = State { drops, ..State::default() };
         drop(state);
         self.wake();
     }
@@ -191,10 +178,7 @@ impl Faults {
 
     /// Lets `per_thousand` of a thousand requests fail (0 to 1000), chosen by the seed.
     pub fn noise(&self, seed: u64, per_thousand: u64) {
-        self.lock().noise = Some(Noise {
-            state: seed,
-            per_thousand,
-        });
+        self.lock().noise = Some(Noise { state: seed, per_thousand });
     }
 
     pub(crate) fn fate(&self, attempt: Attempt<'_>) -> Fate {
@@ -265,13 +249,8 @@ impl State {
     }
 
     fn by_chance(&mut self) -> Option<Failure> {
-        const KINDS: [Failure; 5] = [
-            Failure::Conflict,
-            Failure::TooManyRequests,
-            Failure::Internal,
-            Failure::Disconnect,
-            Failure::LostAnswer,
-        ];
+        const KINDS: [Failure; 5] =
+            [Failure::Conflict, Failure::TooManyRequests, Failure::Internal, Failure::Disconnect, Failure::LostAnswer];
         let noise = self.noise.as_mut()?;
         let draw = noise.draw();
         let index = usize::try_from(draw / 1000 % 5).unwrap_or(0);
@@ -306,11 +285,9 @@ fn fate(failure: Failure, attempt: Attempt<'_>) -> Fate {
             "TooManyRequests",
             "the server has received too many requests and has asked us to try again later",
         ),
-        Failure::Internal => refuse(
-            500,
-            "InternalError",
-            "an error on the server has prevented the request from succeeding",
-        ),
+        Failure::Internal => {
+            refuse(500, "InternalError", "an error on the server has prevented the request from succeeding")
+        }
         Failure::Disconnect => Fate::Disconnect,
         Failure::LostAnswer => Fate::LoseAnswer,
     }
@@ -331,34 +308,21 @@ mod tests {
     }
 
     fn attempt<'a>(verb: &'a str, plural: &'a str) -> Attempt<'a> {
-        Attempt {
-            verb,
-            plural,
-            subresource: "",
-        }
+        Attempt { verb, plural, subresource: "" }
     }
 
     #[test]
     fn a_rule_skips_then_fails_then_is_spent() {
         let faults = faults();
-        faults.add(
-            Rule::next(Failure::Disconnect)
-                .on("patch", "rollouts")
-                .after(1, 2),
-        );
-        let fates: Vec<bool> = (0..5)
-            .map(|_| faults.fate(attempt("patch", "rollouts")) == Fate::Pass)
-            .collect();
+        faults.add(Rule::next(Failure::Disconnect).on("patch", "rollouts").after(1, 2));
+        let fates: Vec<bool> = (0..5).map(|_| faults.fate(attempt("patch", "rollouts")) == Fate::Pass).collect();
         assert_eq!(fates, [true, false, false, true, true]);
         assert_eq!(faults.fate(attempt("get", "rollouts")), Fate::Pass);
     }
 
     #[test]
     fn after_a_crash_nothing_passes_until_reset() {
-        for (crash, at_second) in [
-            (Crash::Before(2), Fate::Disconnect),
-            (Crash::After(2), Fate::LoseAnswer),
-        ] {
+        for (crash, at_second) in [(Crash::Before(2), Fate::Disconnect), (Crash::After(2), Fate::LoseAnswer)] {
             let faults = faults();
             faults.crash(crash);
             assert_eq!(faults.fate(attempt("list", "pods")), Fate::Pass);
@@ -376,9 +340,7 @@ mod tests {
         let run = |seed| -> Vec<bool> {
             let faults = faults();
             faults.noise(seed, 300);
-            (0..200)
-                .map(|_| faults.fate(attempt("get", "pods")) == Fate::Pass)
-                .collect()
+            (0..200).map(|_| faults.fate(attempt("get", "pods")) == Fate::Pass).collect()
         };
         assert_eq!(run(7), run(7));
         assert_ne!(run(7), run(8));
