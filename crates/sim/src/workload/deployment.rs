@@ -12,6 +12,8 @@ use super::{is_controlled_by, is_deleting, number, owner_reference, seconds, tex
 
 /// Label by which Deployments tell their ReplicaSets apart.
 const HASH_LABEL: &str = "pod-template-hash";
+/// Kubernetes hashes a template in a way of its own, so that a Rollout may bear the name of its Deployment.
+const HASH_SALT: Option<i32> = Some(-1);
 
 /// Makes the ReplicaSet of the present template, moves pods over to it, and counts them into the status.
 pub(super) fn reconcile(cluster: &Cluster, deployment: &Value, now: DateTime<Utc>) {
@@ -28,7 +30,7 @@ pub(super) fn reconcile(cluster: &Cluster, deployment: &Value, now: DateTime<Utc
     let name = format!(
         "{}-{}",
         text(deployment, "/metadata/name"),
-        pod_hash(&deployment["spec"]["template"], None)
+        pod_hash(&deployment["spec"]["template"], HASH_SALT)
     );
     let wanted = number(deployment, "/spec/replicas").unwrap_or(1);
     let newest = sets.iter().find(|set| text(set, "/metadata/name") == name);

@@ -1,4 +1,8 @@
-//! Tests of the simulator from outside: real programs against its sockets.
+//! Tests of the simulator from outside: real programs against its sockets, and the real controller in its world.
 
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
 mod kubectl;
+#[cfg(test)]
+mod stories;
