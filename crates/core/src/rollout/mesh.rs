@@ -133,10 +133,23 @@ impl<'a> Mesh<'a> {
     /// When the last change of routes and subsets will have spread; `None` if it has.
     pub(crate) fn quiet_at(&self, observed: &Observed) -> Option<DateTime<Utc>> {
         let services = [self.canary.service, self.stable.service].into_iter().flatten().map(|(raw, _)| raw);
-        let raws = self.routed.iter().map(|routed| routed.raw).chain(self.destination_rule).chain(services);
-        let last = raws.map(|raw| raw.seen_at).max()?;
-        let quiet = last.checked_add_signed(observed.settings.propagation)?;
-        (quiet > observed.now).then_some(quiet)
+        let sides = self.destination_rule.into_iter().chain(services).map(|raw| raw.seen_at).max();
+        let sides = sides.and_then(|seen_at| spread_at(seen_at, observed));
+        self.routes_quiet_at(observed).max(sides)
+    }
+
+    /// When the last change of weights will have spread; `None` if it has.
+    pub(crate) fn routes_quiet_at(&self, observed: &Observed) -> Option<DateTime<Utc>> {
+        let last = self.routed.iter().map(|routed| routed.raw.seen_at).max()?;
+        spread_at(last, observed)
+    }
+
+    /// When the mesh will know pods behind a side that carries nothing yet; `None` if it does.
+    pub(crate) fn served_at(&self, role: Role, observed: &Observed) -> Option<DateTime<Utc>> {
+        let end = self.end(role);
+        let pods = end.ready(observed).iter().map(|pod| pod.seen_at).min()?;
+        let sides = [end.subset, end.service].into_iter().flatten().map(|(raw, _)| raw.seen_at).max()?;
+        spread_at(pods.max(sides), observed)
     }
 
     fn weights(&self) -> impl Iterator<Item = &RouteWeights> {
@@ -209,6 +222,11 @@ fn sides(observed: &Observed, spec: &Spec, routing: &Routing, rule: Option<&Raw>
         stable: side(subsets.map(|rule| &rule.stable_subset), &spec.canary.stable_service),
         rollout_namespace: observed.rollout.metadata.namespace.clone().unwrap_or_default(),
     }
+}
+
+/// When a change that was seen at some moment will have spread; `None` if it has.
+fn spread_at(seen_at: DateTime<Utc>, observed: &Observed) -> Option<DateTime<Utc>> {
+    seen_at.checked_add_signed(observed.settings.propagation).filter(|spread| *spread > observed.now)
 }
 
 fn as_value(raw: &Raw) -> &Value {

@@ -96,13 +96,13 @@ fn switch_sides(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, moves: &mut M
 }
 
 /// A side that carries traffic is pointed elsewhere only at its first adoption, and only at pods that are ready.
-/// A side that carries none may be pointed anywhere.
+/// A side that carries none, and of which every proxy knows that, may be pointed anywhere.
 fn may_point(scene: &Scene<'_>, mesh: &Mesh<'_>, role: Role, hash: &str) -> bool {
+    let end = mesh.end(role);
     let carried = mesh.carried(role);
-    if carried == 0 {
+    if carried == 0 && mesh.routes_quiet_at(scene.observed).is_none() {
         return true;
     }
-    let end = mesh.end(role);
     let ready = ready_of(scene, hash).filter(|pod| end.would_select(&pod.labels)).count();
     let enough = ready >= usize::try_from(share(scene.spec.replicas, carried).max(1)).unwrap_or(usize::MAX);
     enough && (end.hash().is_none() || role == Role::Stable)
@@ -186,6 +186,14 @@ fn cannot_carry(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, weight: i32) 
         }
         if ready(Role::Canary) == 0 {
             return Some(Hold::CanaryNotAvailable { available: 0, desired: share(scene.spec.replicas, weight) });
+        }
+    }
+    for (role, gains) in [(Role::Canary, weight), (Role::Stable, 100 - weight)] {
+        if gains > 0
+            && mesh.carried(role) == 0
+            && let Some(until) = mesh.served_at(role, scene.observed)
+        {
+            return Some(Hold::Propagating { change: format!("the {role:?} side's first pods"), until });
         }
     }
     let rises = 100 - weight > mesh.carried(Role::Stable);
