@@ -11,6 +11,7 @@ pub mod clock;
 pub mod cluster;
 pub mod demo;
 pub mod faults;
+mod feed;
 pub mod image;
 pub mod manifests;
 pub mod mesh;

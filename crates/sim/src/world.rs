@@ -18,9 +18,10 @@ use serin_core::rollout::observed::Settings;
 
 use crate::clock::SimClock;
 use crate::cluster::{
-    self, Applied, ChangeKind, Cluster, DEPLOYMENTS, DESTINATION_RULES, Events, JOBS, PODS, REPLICA_SETS, Resource,
-    SERVICES, VIRTUAL_SERVICES,
+    self, Applied, Cluster, DEPLOYMENTS, DESTINATION_RULES, JOBS, PODS, REPLICA_SETS, Resource, SERVICES,
+    VIRTUAL_SERVICES,
 };
+use crate::feed::Feed;
 use crate::mesh::{Mesh, MeshConfig, MeshView, Served, Traffic, Versions};
 use crate::metrics::{Sources, Store, StoreConfig, skywalking};
 use crate::source::SourceTransport;
@@ -61,7 +62,7 @@ pub struct World {
     clock: SimClock,
     cluster: Cluster,
     engine: Engine,
-    changes: Events,
+    feed: Feed,
     workloads: Workloads,
     mesh: Mesh,
     transport: SourceTransport,
@@ -120,7 +121,7 @@ impl World {
         let recipe = Recipe { settings: config.settings, observer, seed: config.seed };
         let engine = make_engine(&cluster, &clock, &transport, &recipe);
         World {
-            changes: cluster.subscribe(),
+            feed: Feed::open(&cluster),
             workloads: Workloads::new(cluster.clone(), config.pods),
             mesh: Mesh::new(&mesh_config, Arc::new(Versions::all_healthy()), store),
             transport,
@@ -187,7 +188,7 @@ impl World {
     /// Stops the controller and starts a new one that knows nothing but what the API server tells it.
     pub fn restart_controller(&mut self) {
         self.engine = make_engine(&self.cluster, &self.clock, &self.transport, &self.recipe);
-        self.changes = self.cluster.subscribe();
+        self.feed = Feed::open(&self.cluster);
     }
 
     /// Lets everything happen that is due at this moment, until nothing changes any more.
@@ -275,20 +276,10 @@ impl World {
 
     /// Tells engine and mesh what changed in the cluster. True if anything did.
     fn take_changes(&mut self) -> bool {
-        let changes = self.changes.drain();
-        let mut mesh_changed = false;
-        for change in &changes {
-            self.workloads_changed |= [&DEPLOYMENTS, &REPLICA_SETS, &PODS, &JOBS].contains(&&change.resource);
-            mesh_changed |= [&VIRTUAL_SERVICES, &DESTINATION_RULES, &SERVICES, &PODS].contains(&&change.resource);
-            let Some(kind) = kind_of(&change.resource) else { continue };
-            if !is_watched(kind, &change.object) {
-                continue;
-            }
-            self.engine.apply(match change.kind {
-                ChangeKind::Added | ChangeKind::Modified => Change::Applied(kind, Arc::clone(&change.object)),
-                ChangeKind::Deleted => Change::Deleted(kind, Arc::clone(&change.object)),
-            });
-        }
+        let news = self.feed.pass_on(&self.cluster, &self.engine);
+        let concerns = |kinds: &[&Resource]| news.changes.iter().any(|change| kinds.contains(&&change.resource));
+        self.workloads_changed |= concerns(&[&DEPLOYMENTS, &REPLICA_SETS, &PODS, &JOBS]);
+        let mesh_changed = concerns(&[&VIRTUAL_SERVICES, &DESTINATION_RULES, &SERVICES, &PODS]);
         if mesh_changed {
             let all = |resource: &Resource| self.cluster.list(resource, None);
             let view = MeshView {
@@ -299,7 +290,7 @@ impl World {
             };
             self.mesh.observe(self.clock.now(), view);
         }
-        !changes.is_empty()
+        news.told || !news.changes.is_empty()
     }
 }
 
@@ -346,29 +337,4 @@ impl serin_controller::Clock for EngineClock {
     fn now(&self) -> DateTime<Utc> {
         self.0.now()
     }
-}
-
-/// The controller's name for a kind; `None` for kinds that it does not watch.
-fn kind_of(resource: &Resource) -> Option<Kind> {
-    let watched = [
-        (&cluster::ROLLOUTS, Kind::Rollout),
-        (&cluster::REPLICA_SETS, Kind::ReplicaSet),
-        (&cluster::PODS, Kind::Pod),
-        (&cluster::DEPLOYMENTS, Kind::Deployment),
-        (&cluster::POD_TEMPLATES, Kind::PodTemplate),
-        (&cluster::SERVICES, Kind::Service),
-        (&cluster::VIRTUAL_SERVICES, Kind::VirtualService),
-        (&cluster::DESTINATION_RULES, Kind::DestinationRule),
-        (&cluster::ANALYSIS_TEMPLATES, Kind::AnalysisTemplate),
-        (&cluster::CLUSTER_ANALYSIS_TEMPLATES, Kind::ClusterAnalysisTemplate),
-        (&cluster::ANALYSIS_RUNS, Kind::AnalysisRun),
-    ];
-    watched.into_iter().find(|(known, _)| *known == resource).map(|(_, kind)| kind)
-}
-
-/// The live controller watches ReplicaSets and pods by our label alone.
-fn is_watched(kind: Kind, object: &Value) -> bool {
-    let labels = object.pointer("/metadata/labels");
-    let ours = labels.is_some_and(|labels| labels.get(serin_api::labels::POD_TEMPLATE_HASH).is_some());
-    ours || !matches!(kind, Kind::ReplicaSet | Kind::Pod)
 }

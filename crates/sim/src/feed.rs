@@ -1,0 +1,103 @@
+//! How the controller hears of changes: in their order, unless faults hold them back or end its watches.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use serin_controller::{Change, Engine, Kind};
+
+use crate::cluster::{self, ChangeKind, Cluster, Events, Resource};
+
+/// The way of changes from a cluster to an engine.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    changes: Events,
+    /// What the engine has not heard of yet, oldest first.
+    held: Vec<cluster::Change>,
+    /// How many times watches had been dropped when they were last opened.
+    drops: u64,
+}
+
+/// What one look at the cluster brought.
+#[derive(Debug)]
+pub(crate) struct News {
+    /// What changed, whether the engine was told of it or not.
+    pub(crate) changes: Vec<cluster::Change>,
+    /// Whether the engine was told of anything.
+    pub(crate) told: bool,
+}
+
+impl Feed {
+    /// Begins with all objects there are.
+    pub(crate) fn open(cluster: &Cluster) -> Self {
+        Feed { changes: cluster.subscribe(), held: Vec::new(), drops: cluster.faults().drops() }
+    }
+
+    /// Takes what changed, and tells the engine as much of it as faults allow.
+    pub(crate) fn pass_on(&mut self, cluster: &Cluster, engine: &Engine) -> News {
+        let faults = cluster.faults();
+        let changes = self.changes.drain();
+        self.held.extend(changes.iter().cloned());
+        let mut told = false;
+        if self.drops != faults.drops() && !faults.crashed() {
+            self.drops = faults.drops();
+            self.list_again(cluster, engine);
+            told = true;
+        }
+        let (held, due): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.held).into_iter().partition(|change| faults.withholds(&change.resource));
+        self.held = held;
+        for change in &due {
+            let Some(kind) = kind_of(&change.resource).filter(|kind| is_watched(*kind, &change.object)) else {
+                continue;
+            };
+            told = true;
+            engine.apply(match change.kind {
+                ChangeKind::Added | ChangeKind::Modified => Change::Applied(kind, Arc::clone(&change.object)),
+                ChangeKind::Deleted => Change::Deleted(kind, Arc::clone(&change.object)),
+            });
+        }
+        News { changes, told }
+    }
+
+    /// After a watch has ended its kind is listed anew; what happened in between is never told.
+    fn list_again(&mut self, cluster: &Cluster, engine: &Engine) {
+        let faults = cluster.faults();
+        self.held.retain(|change| faults.withholds(&change.resource));
+        for (resource, kind) in watched() {
+            if faults.withholds(resource) {
+                continue;
+            }
+            let objects = cluster.list(resource, None).into_iter().filter(|object| is_watched(kind, object));
+            engine.apply(Change::Replaced(kind, objects.collect()));
+        }
+    }
+}
+
+/// What the controller watches, in the order in which it lists.
+fn watched() -> [(&'static Resource, Kind); 11] {
+    [
+        (&cluster::SERVICES, Kind::Service),
+        (&cluster::VIRTUAL_SERVICES, Kind::VirtualService),
+        (&cluster::DESTINATION_RULES, Kind::DestinationRule),
+        (&cluster::DEPLOYMENTS, Kind::Deployment),
+        (&cluster::POD_TEMPLATES, Kind::PodTemplate),
+        (&cluster::CLUSTER_ANALYSIS_TEMPLATES, Kind::ClusterAnalysisTemplate),
+        (&cluster::ANALYSIS_TEMPLATES, Kind::AnalysisTemplate),
+        (&cluster::PODS, Kind::Pod),
+        (&cluster::REPLICA_SETS, Kind::ReplicaSet),
+        (&cluster::ANALYSIS_RUNS, Kind::AnalysisRun),
+        (&cluster::ROLLOUTS, Kind::Rollout),
+    ]
+}
+
+/// The controller's name for a kind; `None` for kinds that it does not watch.
+fn kind_of(resource: &Resource) -> Option<Kind> {
+    watched().into_iter().find(|(known, _)| *known == resource).map(|(_, kind)| kind)
+}
+
+/// The live controller watches ReplicaSets and pods by our label alone.
+fn is_watched(kind: Kind, object: &Value) -> bool {
+    let labels = object.pointer("/metadata/labels");
+    let ours = labels.is_some_and(|labels| labels.get(serin_api::labels::POD_TEMPLATE_HASH).is_some());
+    ours || !matches!(kind, Kind::ReplicaSet | Kind::Pod)
+}
