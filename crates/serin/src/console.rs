@@ -6,6 +6,8 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use clap::ValueEnum;
 use owo_colors::{OwoColorize, Style};
 
+use crate::exit::BadInput;
+
 /// When to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
@@ -67,6 +69,10 @@ impl Console {
     /// Writes an error with all its causes to standard error.
     pub(crate) fn tell_error(&mut self, error: &anyhow::Error) {
         let head = self.error_paint.bad("error:");
+        if let Some(bad) = error.downcast_ref::<BadInput>() {
+            bad.errors().iter().for_each(|error| eprintln!("{head} {error}"));
+            return;
+        }
         eprintln!("{head} {error}");
         let mut last = error.to_string();
         for cause in error.chain().skip(1) {
@@ -94,7 +100,6 @@ pub(crate) struct Paint {
 
 impl Paint {
     /// No colours.
-    #[cfg(test)]
     pub(crate) const PLAIN: Paint = Paint { on: false };
 
     fn new(when: When, is_terminal: bool, no_color: bool) -> Self {

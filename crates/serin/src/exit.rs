@@ -39,13 +39,30 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What was given cannot be used; an error of this type ends with [`Exit::BadInput`].
-#[derive(Debug)]
-pub(crate) struct BadInput(pub(crate) String);
+/// What was given cannot be used, with everything that is wrong with it; ends with [`Exit::BadInput`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BadInput(Vec<String>);
+
+impl BadInput {
+    /// One thing is wrong.
+    pub(crate) fn one(error: impl Into<String>) -> Self {
+        BadInput(vec![error.into()])
+    }
+
+    /// Several things are wrong.
+    pub(crate) fn all<E: fmt::Display>(errors: &[E]) -> Self {
+        BadInput(errors.iter().map(ToString::to_string).collect())
+    }
+
+    /// Everything that is wrong.
+    pub(crate) fn errors(&self) -> &[String] {
+        &self.0
+    }
+}
 
 impl fmt::Display for BadInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.0.join("; "))
     }
 }
 

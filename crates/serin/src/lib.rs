@@ -12,6 +12,7 @@ mod console;
 mod exit;
 mod observed;
 mod story;
+mod view;
 
 use std::ffi::OsString;
 use std::io::ErrorKind;

@@ -19,11 +19,8 @@ pub(crate) struct Objects {
 
 impl Objects {
     /// Takes in an object. Rollouts of all instances are seen.
-    pub(crate) fn add(&mut self, kind: Kind, mut object: Value, now: DateTime<Utc>) {
-        if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
-            labels.remove(serin_api::labels::INSTANCE_ID);
-        }
-        self.caches.apply(Change::Applied(kind, Arc::new(object)), now);
+    pub(crate) fn add(&mut self, kind: Kind, object: Arc<Value>, now: DateTime<Utc>) {
+        self.caches.apply(Change::Applied(kind, of_any_instance(object)), now);
     }
 
     /// What the controller would decide about a Rollout from; `None` if it is not there or cannot be read.
@@ -34,6 +31,19 @@ impl Objects {
             Sight::Gone | Sight::Stale(..) => None,
         }
     }
+}
+
+/// The object without the label that makes it the business of one controller only.
+fn of_any_instance(object: Arc<Value>) -> Arc<Value> {
+    let labels = object.pointer("/metadata/labels");
+    if labels.and_then(|labels| labels.get(serin_api::labels::INSTANCE_ID)).is_none() {
+        return object;
+    }
+    let mut object = Arc::unwrap_or_clone(object);
+    if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+        labels.remove(serin_api::labels::INSTANCE_ID);
+    }
+    Arc::new(object)
 }
 
 /// The controller's name for the kind of an object; `None` for kinds that it does not read.

@@ -62,11 +62,12 @@ impl Condition {
             return Ok(Exit::Done);
         }
         let (expr, json) = (self.expr.unwrap_or_default(), self.result.unwrap_or_default());
-        let result = result::read(&json, self.r#type).map_err(|message| BadInput(format!("--result: {message}")))?;
+        let result =
+            result::read(&json, self.r#type).map_err(|message| BadInput::one(format!("--result: {message}")))?;
         match verdict(&expr, &result) {
             Ok(true) => console.line("true").map(|()| Exit::Done),
             Ok(false) => console.line("false").map(|()| Exit::No),
-            Err(error) => Err(BadInput(explain(&expr, &error)).into()),
+            Err(error) => Err(BadInput::one(explain(&expr, &error)).into()),
         }
     }
 }

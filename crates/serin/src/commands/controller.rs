@@ -110,7 +110,7 @@ impl Controller {
     pub(crate) fn run(self, _: &mut Console) -> anyhow::Result<Exit> {
         self.start_log()?;
         let args = self.args();
-        args.check().map_err(BadInput)?;
+        args.check().map_err(BadInput::one)?;
         cluster::install_tls();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -146,8 +146,9 @@ impl Controller {
     }
 
     fn start_log(&self) -> anyhow::Result<()> {
-        let filter = EnvFilter::try_new(&self.log_level)
-            .map_err(|error| BadInput(format!("--log-level: `{}` is no level or filter: {error}", self.log_level)))?;
+        let filter = EnvFilter::try_new(&self.log_level).map_err(|error| {
+            BadInput::one(format!("--log-level: `{}` is no level or filter: {error}", self.log_level))
+        })?;
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         let started = match self.log_format {
             LogFormat::Text => log.try_init(),

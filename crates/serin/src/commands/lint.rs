@@ -91,8 +91,7 @@ pub(crate) fn checked_manifests(paths: &[PathBuf], namespace: Option<&str>) -> R
     if findings.is_empty() {
         return Ok(manifests);
     }
-    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
-    Err(BadInput(lines.join("\nerror: ")))
+    Err(BadInput::all(&findings))
 }
 
 /// The objects of some manifests with their namespaces.

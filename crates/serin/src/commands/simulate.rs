@@ -112,8 +112,9 @@ impl Simulate {
         let ended = runtime.block_on(simulate(options, &mut |entry| entries.push(entry.clone())));
         let summary = match ended {
             Ok(summary) => summary,
-            Err(SimulateError::Stage(StageError::Restless(error))) => return Err(error.into()),
-            Err(error) => return Err(BadInput(error.to_string()).into()),
+            Err(SimulateError::Stage(StageError::Defect(defect))) => return Err(defect.into()),
+            Err(SimulateError::Stage(StageError::Invalid(errors))) => return Err(BadInput::all(&errors).into()),
+            Err(error @ SimulateError::SetImage(_)) => return Err(BadInput::one(error.to_string()).into()),
         };
         match self.output {
             Output::Text => {

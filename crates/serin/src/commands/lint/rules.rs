@@ -1,6 +1,7 @@
 //! The checks: those of the API server, and those that the controller makes before it acts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::Utc;
 use serde::de::DeserializeOwned;
@@ -23,7 +24,7 @@ pub(super) fn check(objects: &[Object]) -> Vec<Finding> {
     let mut all = Objects::default();
     for object in objects {
         if let Some(kind) = object.known {
-            all.add(kind, object.value.clone(), now);
+            all.add(kind, Arc::new(object.value.clone()), now);
         }
     }
     let mut findings = twice(objects);
@@ -75,7 +76,7 @@ fn check_other(object: &Object) -> Vec<Finding> {
 fn check_rollout(object: &Object, all: &mut Objects, in_templates: &BTreeSet<String>) -> Vec<Finding> {
     let (_, mut findings) = check_form::<Rollout>(object);
     // Of several with one name, each is checked.
-    all.add(Kind::Rollout, object.value.clone(), Utc::now());
+    all.add(Kind::Rollout, Arc::new(object.value.clone()), Utc::now());
     let Some(observed) = all.observe(&object.name, Utc::now()) else { return findings };
     let missing = references::missing(&observed);
     let mut errors = Vec::new();
