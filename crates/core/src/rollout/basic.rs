@@ -25,10 +25,16 @@ pub(crate) fn sizes(scene: &Scene<'_>, state: &State) -> Vec<Size> {
     let mut sizes: Vec<(&ReplicaSet, i32)> = scene.owned().map(|rs| (rs, rs.replicas)).collect();
     grow(&mut sizes, scene, state, counts);
     shrink(&mut sizes, scene, state, counts);
-    sizes
-        .into_iter()
-        .map(|(rs, replicas)| Size { name: rs.name.clone(), replicas, deadline: None })
-        .collect()
+    sizes.into_iter().map(|(rs, replicas)| Size { name: rs.name.clone(), replicas, deadline: None }).collect()
+}
+
+/// A ReplicaSet that has not the number of pods to end with at the present step; none with traffic routing.
+pub(crate) fn not_settled<'a>(scene: &Scene<'a>, state: &State) -> Option<&'a ReplicaSet> {
+    if scene.spec.canary.routing.is_some() {
+        return None;
+    }
+    let counts = wanted(scene, state);
+    scene.owned().find(|rs| rs.replicas != goal(state, rs, counts) || !rs.settled)
 }
 
 /// The numbers to end with at the present step.

@@ -36,15 +36,18 @@ pub(crate) fn establish(scene: &Scene<'_>, state: &mut State) -> Vec<Planned> {
     }
     match scene.revision.replica_set {
         None => effects.push(create(scene, state)),
-        Some(rs) if !rs.owned => effects.push(quiet(Effect::AdoptReplicaSet {
-            name: rs.name.clone(),
-            uid: rs.uid.clone(),
-            owner: owner_reference(scene),
-        })),
-        Some(rs) if rs.revision() != scene.revision.number => effects.push(renumber(scene, rs)),
+        Some(rs) if rs.owned && rs.revision() != scene.revision.number => effects.push(renumber(scene, rs)),
         Some(_) => {}
     }
+    effects.extend(adopt(scene));
     effects
+}
+
+/// Orphans that match the selector are taken over, as what a Rollout of the same name left behind.
+fn adopt<'s>(scene: &'s Scene<'_>) -> impl Iterator<Item = Planned> + use<'s> {
+    scene.observed.replica_sets.iter().filter(|rs| !rs.owned && !rs.deleting).map(|rs| {
+        quiet(Effect::AdoptReplicaSet { name: rs.name.clone(), uid: rs.uid.clone(), owner: owner_reference(scene) })
+    })
 }
 
 /// What gives every ReplicaSet the size it should have: first those that grow, then those that shrink.
@@ -65,7 +68,7 @@ pub(crate) fn resize(scene: &Scene<'_>, state: &State) -> (Vec<Planned>, Vec<Pla
 /// A paused Rollout keeps its sizes, unless its own number of replicas was changed meanwhile.
 fn may_resize(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> bool {
     let halted = scene.spec.paused || state.pause(super::state::INCONCLUSIVE_PAUSE).is_some();
-    let desired = rs.annotations.get(labels::DESIRED_REPLICAS);
+    let desired = rs.annotations.get(labels::DESIRED_REPLICAS).filter(|_| state.is_current_or_stable(rs));
     !halted || desired.is_some_and(|desired| *desired != scene.spec.replicas.to_string())
 }
 
@@ -83,12 +86,8 @@ fn resize_one(scene: &Scene<'_>, state: &State, rs: &ReplicaSet, size: &Size) ->
         return None;
     }
     let event = (rs.replicas != size.replicas).then(|| scaled(rs, size.replicas));
-    let effect = Effect::ScaleReplicaSet {
-        name: rs.name.clone(),
-        uid: rs.uid.clone(),
-        replicas: size.replicas,
-        annotations,
-    };
+    let effect =
+        Effect::ScaleReplicaSet { name: rs.name.clone(), uid: rs.uid.clone(), replicas: size.replicas, annotations };
     Some(Planned { effect, event })
 }
 
@@ -146,7 +145,9 @@ fn initial_size(scene: &Scene<'_>, state: &State) -> i32 {
 
 fn object(scene: &Scene<'_>, state: &State, replicas: i32) -> Value {
     let hash = &scene.revision.hash;
-    let metadata = if state.is_initial() { &scene.spec.canary.stable_metadata } else { &scene.spec.canary.canary_metadata };
+    let canary = &scene.spec.canary;
+    let is_canary = !state.is_initial() && !state.is_promoted();
+    let metadata = if is_canary { &canary.canary_metadata } else { &canary.stable_metadata };
     let (mut template, mut annotations) = inject(&scene.spec.template, metadata);
     let mut pod_labels = template.pointer("/metadata/labels").and_then(Value::as_object).cloned().unwrap_or_default();
     pod_labels.insert(labels::POD_TEMPLATE_HASH.to_owned(), json!(hash));
@@ -200,8 +201,11 @@ fn copied_annotations(scene: &Scene<'_>) -> BTreeMap<String, String> {
 
 /// A ReplicaSet that carries the newest revision again gets its number, and remembers the old one.
 fn renumber(scene: &Scene<'_>, rs: &ReplicaSet) -> Planned {
-    let mut history: Vec<String> =
-        rs.annotations.get(labels::REVISION_HISTORY).map(|text| text.split(',').map(str::to_owned).collect()).unwrap_or_default();
+    let mut history: Vec<String> = rs
+        .annotations
+        .get(labels::REVISION_HISTORY)
+        .map(|text| text.split(',').map(str::to_owned).collect())
+        .unwrap_or_default();
     if rs.revision() > 0 {
         history.push(rs.revision().to_string());
     }

@@ -6,10 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use serin_api::{HandledCommand, RolloutStatus, Time, labels};
+use serin_api::{HandledCommand, Time, labels};
 
 use crate::plan::Event;
 
+use super::conditions::abort_message;
 use super::scene::Scene;
 use super::state::State;
 
@@ -31,22 +32,41 @@ const COMMANDS: [(&str, Command); 4] = [
 ];
 
 /// Completes what clients began by patching status, as `kubectl argo rollouts` does: an abort gets its time and goes
-/// back to the first step, a retry starts anew.
+/// back to the first step, a retry starts anew, a step that was skipped leaves its analysis behind.
+///
+/// What clients said of another revision is gone by now, and so is what they ask of one that is complete.
 pub(crate) fn heed_clients(scene: &Scene<'_>, state: &mut State) {
     let Some(status) = scene.observed.rollout.status.as_ref() else { return };
     let now = scene.observed.now;
     if state.is_promoted() || state.is_initial() {
         state.aborted = None;
         state.abort_cause = None;
-    } else if status.abort && status.aborted_at.is_none() {
+        state.promote_full = false;
+        state.end_pauses();
+        return;
+    }
+    if !scene.is_recorded_revision() {
+        return;
+    }
+    if status.abort && status.aborted_at.is_none() {
         state.abort(now, None);
-    } else if !status.abort && status.aborted_at.is_some() && state.current_hash == recorded_hash(status) {
+    } else if !status.abort && status.aborted_at.is_some() {
         state.retry(now);
+    }
+    if state.aborted.is_some() {
+        state.promote_full = false;
+    }
+    if state.step_run.as_ref().is_some_and(|run| !run.is_of_step(state.step)) {
+        state.enter_step(state.step, now);
     }
 }
 
-fn recorded_hash(status: &RolloutStatus) -> &str {
-    status.current_pod_hash.as_deref().unwrap_or_default()
+/// Tells of an abort once, whoever asked for it.
+pub(crate) fn announce_abort(scene: &Scene<'_>, state: &mut State) {
+    let recorded = scene.observed.rollout.status.as_ref().and_then(|status| status.aborted_at);
+    if state.aborted.is_some() && (recorded.is_none() || !scene.is_recorded_revision()) {
+        state.events.push(Event::warning("RolloutAborted", abort_message(scene, state)));
+    }
 }
 
 /// Carries out the commands that were not handled before, and remembers them.
@@ -57,7 +77,7 @@ pub(crate) fn carry_out(scene: &Scene<'_>, state: &mut State) {
         let Some(token) = annotations.get(key).map(|token| token.trim()).filter(|token| !token.is_empty()) else {
             continue;
         };
-        if state.handled.contains_key(&record_key(key, token)) {
+        if state.handled.get(&record_key(key, token)).is_some_and(|handled| is_final(state, token, handled)) {
             continue;
         }
         let outcome = match address(scene, state, token) {
@@ -77,6 +97,12 @@ pub(crate) fn carry_out(scene: &Scene<'_>, state: &mut State) {
         };
         state.handled.insert(record_key(key, token), handled);
     }
+}
+
+/// Whether a token has had its turn. One that names this revision was not meant for the one that it met before.
+fn is_final(state: &State, token: &str, handled: &HandledCommand) -> bool {
+    let (hash, _) = token.split_once(':').unwrap_or((token, ""));
+    handled.revision == state.current_hash || hash != state.current_hash
 }
 
 /// A token that stays in git after its revision is gone must not promote the next one: it counts as handled for as
@@ -161,7 +187,11 @@ fn act(scene: &Scene<'_>, state: &mut State, command: Command) -> String {
 fn promote(scene: &Scene<'_>, state: &mut State) -> String {
     let steps = scene.spec.canary.steps.len();
     if state.step >= steps {
-        return "nothing to do: all steps are done".to_owned();
+        if state.pauses.is_empty() {
+            return "nothing to do: all steps are done".to_owned();
+        }
+        state.end_pauses();
+        return "ended the pause after the last step".to_owned();
     }
     let left = state.step;
     state.end_pauses();

@@ -90,7 +90,8 @@ fn available(scene: &Scene<'_>) -> Statement {
 
 fn progressing(scene: &Scene<'_>, state: &State, before: &[Condition], deadline: &Deadline) -> Statement {
     let name = scene.new_name();
-    let was = before.iter().find(|c| c.kind == "Progressing").map_or("", |c| c.reason.as_str());
+    let was = before.iter().find(|c| c.kind == "Progressing" && scene.is_recorded_revision());
+    let was = was.map_or("", |c| c.reason.as_str());
     if state.aborted.is_some() {
         return say("Progressing", "False", "RolloutAborted", abort_message(scene, state));
     }
@@ -106,9 +107,7 @@ fn progressing(scene: &Scene<'_>, state: &State, before: &[Condition], deadline:
     }
     match was {
         "RolloutPaused" => say("Progressing", "Unknown", "RolloutResumed", "Rollout is resumed"),
-        "RolloutAborted" if is_same_revision(scene) => {
-            say("Progressing", "Unknown", "RolloutRetry", "Retrying Rollout after abort")
-        }
+        "RolloutAborted" => say("Progressing", "Unknown", "RolloutRetry", "Retrying Rollout after abort"),
         _ if scene.revision.replica_set.is_none() => {
             say("Progressing", "True", "NewReplicaSetCreated", format!("Created new replica set \"{name}\""))
         }
@@ -120,11 +119,6 @@ fn progressing(scene: &Scene<'_>, state: &State, before: &[Condition], deadline:
 pub(crate) fn abort_message(scene: &Scene<'_>, state: &State) -> String {
     let cause = state.abort_cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
     format!("Rollout aborted update to revision {}{cause}", scene.revision.number)
-}
-
-fn is_same_revision(scene: &Scene<'_>) -> bool {
-    let recorded = scene.observed.rollout.status.as_ref().and_then(|status| status.current_pod_hash.as_deref());
-    recorded == Some(scene.revision.hash.as_str())
 }
 
 fn failure(scene: &Scene<'_>) -> Option<Statement> {

@@ -1,6 +1,7 @@
 //! Whether an update still makes progress, and what to do when it does not.
 
 use chrono::{DateTime, Utc};
+use serin_api::Condition;
 
 use super::scene::Scene;
 use super::state::State;
@@ -17,9 +18,10 @@ pub(crate) enum Deadline {
 }
 
 /// Where the update stands. The clock starts anew at each step and with each pod more than ever before became
-/// available in this revision: flapping readiness is no progress.
+/// available in this revision: flapping readiness is no progress. It does not run for a revision that is complete:
+/// pods that it loses later are no matter of the update.
 pub(crate) fn evaluate(scene: &Scene<'_>, state: &State) -> Deadline {
-    let waits_for_pods = !state.is_settled(scene) && !state.waits_on_purpose(scene.spec) && !scene.has_draining();
+    let waits_for_pods = !state.is_promoted() && !state.waits_on_purpose(scene.spec) && !scene.has_draining();
     if !waits_for_pods || scene.spec.paused {
         return Deadline::NotRunning;
     }
@@ -29,6 +31,13 @@ pub(crate) fn evaluate(scene: &Scene<'_>, state: &State) -> Deadline {
         Some(at) => Deadline::At(at),
         None => Deadline::NotRunning,
     }
+}
+
+/// Whether the status tells of a pause or of an invalid spec that is over: the time that it took is nobody's delay.
+pub(crate) fn has_stood_still(scene: &Scene<'_>, state: &State) -> bool {
+    let Some(status) = scene.observed.rollout.status.as_ref() else { return false };
+    let stopped = |c: &Condition| c.kind == "InvalidSpec" || (c.kind == "Progressing" && c.reason == "RolloutPaused");
+    status.conditions.iter().any(stopped) && !scene.spec.paused && state.pauses.is_empty()
 }
 
 /// Text of the condition and of the abort that a missed deadline causes.

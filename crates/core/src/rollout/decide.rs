@@ -6,6 +6,7 @@ use crate::rollout::parse::{Spec, parse};
 use crate::rollout::{Facts, Hold, Plan};
 
 use super::deadline::{self, Deadline};
+use super::mesh::Mesh;
 use super::scene::Scene;
 use super::state::State;
 use super::{children, commands, history, invalid, runs, safety, status, steps, traffic, wake};
@@ -36,9 +37,10 @@ fn decide_valid(observed: &Observed, spec: &Spec) -> Plan {
     commands::carry_out(&scene, &mut state);
     runs::follow(&scene, &mut state);
     let deadline = take_deadline(&scene, &mut state);
+    commands::announce_abort(&scene, &mut state);
     let mut holds = steps::advance(&scene, &mut state);
     let effects = effects(&scene, &mut state, &mut holds);
-    let deadline = if state.is_settled(&scene) { Deadline::NotRunning } else { deadline };
+    let deadline = if state.is_promoted() { Deadline::NotRunning } else { deadline };
     let after = status::compute(&scene, &state, &deadline, &holds);
     let events = std::mem::take(&mut state.events);
     Plan {
@@ -53,6 +55,9 @@ fn decide_valid(observed: &Observed, spec: &Spec) -> Plan {
 
 /// Counts progress, and aborts an update that made none for too long if the spec asks for that.
 fn take_deadline(scene: &Scene<'_>, state: &mut State) -> Deadline {
+    if deadline::has_stood_still(scene, state) {
+        state.progressed_at = Some(scene.observed.now);
+    }
     let available = scene.new_replica_set().map_or(0, |rs| rs.replicas_available);
     if available > state.available_max {
         state.available_max = available;
@@ -86,7 +91,7 @@ fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<P
 fn facts(scene: &Scene<'_>, state: &State) -> Facts {
     Facts {
         weight_desired: scene.mesh.as_ref().map(|_| traffic::desired_weight(scene, state)),
-        weight_observed: scene.mesh.as_ref().and_then(|mesh| mesh.canary_weight()),
+        weight_observed: scene.mesh.as_ref().and_then(Mesh::canary_weight),
         weight_overwritten: traffic::is_overwritten(scene, state),
         unsafe_plan: false,
     }
@@ -98,4 +103,3 @@ pub(crate) fn changed(observed: &Observed, after: serin_api::RolloutStatus) -> O
     let before = observed.rollout.status.as_ref().and_then(on_wire);
     (before != on_wire(&after)).then_some(after)
 }
-

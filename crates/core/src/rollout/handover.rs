@@ -15,7 +15,7 @@ use crate::plan::{Effect, Planned};
 use crate::rollout::Hold;
 use crate::rollout::observed::{Pod, ReplicaSet};
 
-use super::mesh::{Mesh, Role};
+use super::mesh::{Mesh, Role, spread_at};
 use super::metadata::{relabel_pod, wanted};
 use super::scene::Scene;
 use super::state::State;
@@ -50,16 +50,21 @@ pub(crate) fn next(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> Handove
     }
     let serving: Vec<&Pod> = pods_of(scene, stable).filter(|pod| pod.is_serving()).collect();
     let moved = serving.iter().filter(|pod| mesh.stable.selects(&pod.labels)).count();
+    if let Some(until) = turn_spread_at(scene, mesh, stable) {
+        return Handover::Wait(Hold::Propagating { change: "the last turn of the hand-over".to_owned(), until });
+    }
     if moved == serving.len() && moved > 0 {
         return Handover::Weight(0);
-    }
-    if let Some(until) = spread_at(scene, mesh, stable) {
-        return Handover::Wait(Hold::Propagating { change: "the last turn of the hand-over".to_owned(), until });
     }
     turn(scene, state, stable, (&serving, moved, weight))
 }
 
-fn turn(scene: &Scene<'_>, state: &State, rs: &ReplicaSet, (serving, moved, weight): (&[&Pod], usize, i32)) -> Handover {
+fn turn(
+    scene: &Scene<'_>,
+    state: &State,
+    rs: &ReplicaSet,
+    (serving, moved, weight): (&[&Pod], usize, i32),
+) -> Handover {
     let all = serving.len();
     let step = (all / TURNS).max(1);
     let pods_lead = moved * 2 < all;
@@ -84,13 +89,14 @@ fn turn(scene: &Scene<'_>, state: &State, rs: &ReplicaSet, (serving, moved, weig
 impl Mesh<'_> {
     /// Whether the stable ReplicaSet needs one pod more while its lone pod changes its role.
     pub(crate) fn handover_needs_surge(&self, scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> bool {
-        if scene.spec.replicas != 1 || !is_behind_canary_side(self, rs) || state.stable_hash.as_ref() != Some(&rs.hash) {
+        if scene.spec.replicas != 1 || !is_behind_canary_side(self, rs) || state.stable_hash.as_ref() != Some(&rs.hash)
+        {
             return false;
         }
         let unmoved = pods_of(scene, rs).any(|pod| pod.is_serving() && !self.stable.would_select(&pod.labels));
         let surged = rs.replicas > 1;
         (unmoved && (surged || self.carried(Role::Canary) > 0))
-            || (surged && (self.carried(Role::Canary) > 0 || spread_at(scene, self, rs).is_some()))
+            || (surged && (self.carried(Role::Canary) > 0 || turn_spread_at(scene, self, rs).is_some()))
     }
 }
 
@@ -133,12 +139,9 @@ fn pods_of<'s>(scene: &'s Scene<'_>, rs: &'s ReplicaSet) -> impl Iterator<Item =
 }
 
 /// When the last change of routes, subsets or of these pods will have spread; `None` if it has.
-fn spread_at(scene: &Scene<'_>, mesh: &Mesh<'_>, rs: &ReplicaSet) -> Option<DateTime<Utc>> {
+fn turn_spread_at(scene: &Scene<'_>, mesh: &Mesh<'_>, rs: &ReplicaSet) -> Option<DateTime<Utc>> {
     let pods = pods_of(scene, rs).map(|pod| pod.seen_at).max();
-    let pods_quiet = pods
-        .and_then(|last| last.checked_add_signed(scene.observed.settings.propagation))
-        .filter(|quiet| *quiet > scene.observed.now);
-    mesh.quiet_at(scene.observed).max(pods_quiet)
+    mesh.quiet_at(scene.observed).max(pods.and_then(|seen_at| spread_at(seen_at, scene.observed)))
 }
 
 /// A share of the pods in percent, rounded up so that what is left behind keeps its traffic.

@@ -34,7 +34,8 @@ pub(crate) fn clear_away(scene: &Scene<'_>, state: &State) -> Vec<Planned> {
         if *kept < kept_max && has_revision(scene, run) {
             *kept += 1;
         } else if let Some(uid) = run.metadata.uid.clone() {
-            effects.push(Planned { effect: Effect::DeleteAnalysisRun { name: name(run).to_owned(), uid }, event: None });
+            effects
+                .push(Planned { effect: Effect::DeleteAnalysisRun { name: name(run).to_owned(), uid }, event: None });
         }
     }
     effects

@@ -16,7 +16,8 @@ pub(crate) fn plan(observed: &Observed, errors: &[FieldError]) -> Plan {
     let message = invalid_message(observed.rollout.metadata.name.as_deref().unwrap_or_default(), errors);
     let mut conditions: Vec<Condition> =
         before.conditions.iter().filter(|c| c.kind != "InvalidSpec").cloned().collect();
-    let mut invalid = merge(&before.conditions, say("InvalidSpec", "True", "InvalidSpec", message.clone()), observed.now);
+    let mut invalid =
+        merge(&before.conditions, say("InvalidSpec", "True", "InvalidSpec", message.clone()), observed.now);
     invalid.message.clone_from(&message);
     conditions.push(invalid);
     let after = RolloutStatus {

@@ -144,6 +144,11 @@ impl<'a> Mesh<'a> {
         spread_at(last, observed)
     }
 
+    /// Whether the canary side is restricted to a hash.
+    pub(crate) fn canary_stands_for(&self, hash: &str) -> bool {
+        self.canary.hash() == Some(hash)
+    }
+
     /// When the mesh will know pods behind a side that carries nothing yet; `None` if it does.
     pub(crate) fn served_at(&self, role: Role, observed: &Observed) -> Option<DateTime<Utc>> {
         let end = self.end(role);
@@ -192,9 +197,9 @@ impl End<'_> {
             }
             relabelled.clone()
         };
-        self.subset.is_none_or(|(raw, name)| {
-            subset_selects(&raw.object, name, &set(own_hash(subset_hash(&raw.object, name))))
-        }) && self.service.is_none_or(|(raw, _)| selects(&raw.object, &set(own_hash(selector_hash(&raw.object)))))
+        self.subset
+            .is_none_or(|(raw, name)| subset_selects(&raw.object, name, &set(own_hash(subset_hash(&raw.object, name)))))
+            && self.service.is_none_or(|(raw, _)| selects(&raw.object, &set(own_hash(selector_hash(&raw.object)))))
     }
 
     /// Ready pods that stand behind this side.
@@ -225,7 +230,7 @@ fn sides(observed: &Observed, spec: &Spec, routing: &Routing, rule: Option<&Raw>
 }
 
 /// When a change that was seen at some moment will have spread; `None` if it has.
-fn spread_at(seen_at: DateTime<Utc>, observed: &Observed) -> Option<DateTime<Utc>> {
+pub(crate) fn spread_at(seen_at: DateTime<Utc>, observed: &Observed) -> Option<DateTime<Utc>> {
     seen_at.checked_add_signed(observed.settings.propagation).filter(|spread| *spread > observed.now)
 }
 

@@ -31,10 +31,16 @@ pub(crate) fn canary_wanted(scene: &Scene<'_>, state: &State) -> i32 {
     if spec.canary.routing.is_none() {
         return basic::canary_share(spec, weight);
     }
-    match spec.canary.steps.scale_at(state.step) {
-        Some(CanaryScale::Replicas(replicas)) => replicas,
-        Some(CanaryScale::Weight(weight)) => share(spec.replicas, weight),
-        Some(CanaryScale::MatchTrafficWeight) | None => share(spec.replicas, weight),
+    scale_of_step(spec, state).unwrap_or_else(|| share(spec.replicas, weight))
+}
+
+/// Pods that a step asks for apart from the weight; none after the last step, where the revision becomes whole.
+fn scale_of_step(spec: &Spec, state: &State) -> Option<i32> {
+    state.current_step(spec)?;
+    match spec.canary.steps.scale_at(state.step)? {
+        CanaryScale::Replicas(replicas) => Some(replicas),
+        CanaryScale::Weight(weight) => Some(share(spec.replicas, weight)),
+        CanaryScale::MatchTrafficWeight => None,
     }
 }
 
@@ -72,8 +78,7 @@ fn stable_size(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> i32 {
 /// The new revision's size; after an abort it keeps its pods until stable can do without them, and then for a while.
 fn new_size(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> (i32, Option<DateTime<Utc>>) {
     if state.aborted.is_none() {
-        let carried = scene.mesh.as_ref().map_or(0, |mesh| mesh.weight_carried_by(&rs.hash));
-        return (canary_wanted(scene, state).max(share(scene.spec.replicas, carried)), None);
+        return (canary_wanted(scene, state).max(needed_for_traffic(scene, state, rs)), None);
     }
     let Some(delay) = scene.spec.canary.abort_scale_down_delay else {
         return (rs.replicas, None);
@@ -84,12 +89,20 @@ fn new_size(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> (i32, Option<D
     drained(scene, rs, delay)
 }
 
+/// Pods that may not go yet, since traffic is still on them: as many as its share needs, or one where the spec sets the
+/// number apart from the weight.
+fn needed_for_traffic(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> i32 {
+    let carried = scene.mesh.as_ref().map_or(0, |mesh| mesh.weight_carried_by(&rs.hash));
+    let needed = match scale_of_step(scene.spec, state) {
+        Some(_) => carried.min(1),
+        None => share(scene.spec.replicas, carried),
+    };
+    needed.min(rs.replicas).min(scene.spec.replicas)
+}
+
 /// A revision that is neither new nor stable goes: at once if it was passed over in mid-canary, after the scale-down
 /// delay if it was stable until now.
 fn other_size(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> (i32, Option<DateTime<Utc>>) {
-    if rs.replicas == 0 {
-        return (0, None);
-    }
     if !scene.is_released(rs) {
         return (rs.replicas, rs.deadline());
     }
@@ -117,7 +130,7 @@ fn delay_within_limit(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> Time
 
 /// Size and deadline of a ReplicaSet that carries no traffic and is to be drained `delay` after that was first seen.
 fn drained(scene: &Scene<'_>, rs: &ReplicaSet, delay: TimeDelta) -> (i32, Option<DateTime<Utc>>) {
-    if delay <= TimeDelta::zero() {
+    if delay <= TimeDelta::zero() || rs.replicas == 0 {
         return (0, None);
     }
     let now = scene.observed.now;
@@ -132,9 +145,9 @@ fn stable_is_whole(scene: &Scene<'_>, state: &State) -> bool {
 /// Pods of the new revision that must be available before its step counts as scaled.
 pub(crate) fn canary_is_scaled(scene: &Scene<'_>, state: &State) -> bool {
     let wanted = canary_wanted(scene, state);
-    scene.new_replica_set().is_some_and(|rs| {
-        rs.settled && rs.replicas >= wanted && rs.replicas_available >= wanted && !rs.deleting
-    })
+    scene
+        .new_replica_set()
+        .is_some_and(|rs| rs.settled && rs.replicas >= wanted && rs.replicas_available >= wanted && !rs.deleting)
 }
 
 /// Whether every pod of the whole revision is available, as a promotion demands.

@@ -76,9 +76,6 @@ fn carries(rs: &ReplicaSet, spec: &Spec) -> bool {
 impl ReplicaSet {
     /// Revision number from its annotation; 0 if it has none.
     pub(crate) fn revision(&self) -> i64 {
-        self.annotations
-            .get(serin_api::labels::REVISION)
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(0)
+        self.annotations.get(serin_api::labels::REVISION).and_then(|text| text.parse().ok()).unwrap_or(0)
     }
 }

@@ -11,13 +11,16 @@ use crate::rollout::step::Step;
 
 use super::run_object::{RunKind, build};
 use super::scene::Scene;
-use super::state::{INCONCLUSIVE_PAUSE, Pause, RunRef, State};
+use super::state::{INCONCLUSIVE_PAUSE, RunRef, State};
+
+/// Phase of a run that could not tell good from bad.
+const INCONCLUSIVE: &str = "Inconclusive";
 
 /// Takes over what the current runs report: a failure aborts the update, an inconclusive result pauses it. Each result
 /// acts once, when it is first seen, so that a person's later word stands.
 pub(crate) fn follow(scene: &Scene<'_>, state: &mut State) {
+    forget_if_resumed(state);
     for kind in [RunKind::Background, RunKind::Step] {
-        forget_if_resumed(state, kind);
         let Some(mut slot) = slot(state, kind).clone() else { continue };
         let Some(run) = find(scene, &slot.name) else { continue };
         let (phase, message) = report(run);
@@ -36,11 +39,13 @@ pub(crate) fn follow(scene: &Scene<'_>, state: &mut State) {
 }
 
 /// Whoever ends an inconclusive pause without skipping the step asks for another run.
-fn forget_if_resumed(state: &mut State, kind: RunKind) {
+fn forget_if_resumed(state: &mut State) {
     let resumed = state.controller_pause && state.pauses.is_empty();
-    if resumed && slot(state, kind).as_ref().is_some_and(|run| run.phase == "Inconclusive") {
-        *slot_mut(state, kind) = None;
-        state.controller_pause = false;
+    for kind in [RunKind::Background, RunKind::Step] {
+        if resumed && slot(state, kind).as_ref().is_some_and(|run| run.phase == INCONCLUSIVE) {
+            *slot_mut(state, kind) = None;
+            state.controller_pause = false;
+        }
     }
 }
 
@@ -52,10 +57,7 @@ fn take_verdict(scene: &Scene<'_>, state: &mut State, kind: RunKind, (phase, mes
             let detail = if message.is_empty() { String::new() } else { format!(": {message}") };
             state.abort(now, Some(format!("{} analysis phase error/failed{detail}", kind.words())));
         }
-        "Inconclusive" if state.pause(INCONCLUSIVE_PAUSE).is_none() => {
-            state.pauses.push(Pause { reason: INCONCLUSIVE_PAUSE.to_owned(), since: now });
-            state.controller_pause = true;
-        }
+        INCONCLUSIVE if state.pause(INCONCLUSIVE_PAUSE).is_none() => state.begin_pause(INCONCLUSIVE_PAUSE, now),
         _ => {}
     }
 }
@@ -81,7 +83,7 @@ pub(crate) fn start_and_end(scene: &Scene<'_>, state: &mut State, holds: &mut Ve
             *slot_mut(state, kind) = Some(RunRef { name, phase: String::new(), message: String::new() });
         }
         if let Some(slot) = slot(state, kind)
-            && slot.phase.is_empty()
+            && !is_final(&slot.phase)
             && find(scene, &slot.name).is_none()
         {
             match build(scene, state, kind, &slot.name) {
@@ -123,10 +125,7 @@ fn end_unwanted(scene: &Scene<'_>, state: &State) -> Vec<Planned> {
         .filter(|run| !kept.contains(&name(run)))
         .map(|run| Planned {
             effect: Effect::TerminateAnalysisRun { name: name(run).to_owned() },
-            event: Some(Event::normal(
-                "AnalysisRunTerminating",
-                format!("Analysis run '{}' is terminated", name(run)),
-            )),
+            event: Some(Event::normal("AnalysisRunTerminating", format!("Analysis run '{}' is terminated", name(run)))),
         })
         .collect()
 }
@@ -148,7 +147,11 @@ pub(crate) fn find<'s>(scene: &'s Scene<'_>, wanted: &str) -> Option<&'s Arc<Ana
 
 /// Whether a run has ended.
 pub(crate) fn is_complete(run: &AnalysisRun) -> bool {
-    matches!(report(run).0.as_str(), "Successful" | "Failed" | "Error" | "Inconclusive")
+    is_final(&report(run).0)
+}
+
+fn is_final(phase: &str) -> bool {
+    matches!(phase, "Successful" | "Failed" | "Error" | INCONCLUSIVE)
 }
 
 /// Name of a run.
@@ -159,10 +162,7 @@ pub(crate) fn name(run: &AnalysisRun) -> &str {
 /// Phase and message of a run; both empty before its first status.
 pub(crate) fn report(run: &AnalysisRun) -> (String, String) {
     let status = run.status.as_ref();
-    (
-        status.map(|s| s.phase.clone()).unwrap_or_default(),
-        status.and_then(|s| s.message.clone()).unwrap_or_default(),
-    )
+    (status.map(|s| s.phase.clone()).unwrap_or_default(), status.and_then(|s| s.message.clone()).unwrap_or_default())
 }
 
 /// The first of `base`, `base.1`, `base.2` … that no run has.

@@ -20,7 +20,7 @@ use super::mesh::{End, Mesh, Role, Routed};
 /// Lets a plan pass, or takes its effects away and says which rule it would have broken.
 pub(crate) fn guard(observed: &Observed, spec: &Spec, plan: Plan) -> Plan {
     let Some(mesh) = Mesh::read(observed, spec) else { return plan };
-    match violation(observed, &mesh, &plan) {
+    match violation(observed, spec, &mesh, &plan) {
         None => plan,
         Some(rule) => {
             debug_assert!(false, "unsafe plan: {rule}: {plan:#?}");
@@ -33,7 +33,7 @@ pub(crate) fn guard(observed: &Observed, spec: &Spec, plan: Plan) -> Plan {
 }
 
 /// The first rule that a plan would break, in words.
-fn violation(observed: &Observed, mesh: &Mesh<'_>, plan: &Plan) -> Option<String> {
+fn violation(observed: &Observed, spec: &Spec, mesh: &Mesh<'_>, plan: &Plan) -> Option<String> {
     let pods = after_relabelling(observed, plan);
     let end_loses_all = || role_without_pods(observed, mesh, &pods);
     if plan.effects.iter().any(|planned| matches!(planned.effect, Effect::RelabelPod { .. }))
@@ -47,7 +47,8 @@ fn violation(observed: &Observed, mesh: &Mesh<'_>, plan: &Plan) -> Option<String
             routes_violation(observed, mesh, routed, patch)
         }
         Effect::ApplySubsets { patch, .. } => subsets_violation(mesh, patch, &pods),
-        Effect::ScaleReplicaSet { name, replicas: 0, .. } => {
+        // Whoever asks for no pods at all gets none.
+        Effect::ScaleReplicaSet { name, replicas: 0, .. } if spec.replicas > 0 => {
             let rs = observed.replica_sets.iter().find(|rs| rs.name == *name)?;
             let carries = rs.replicas > 0 && mesh.weight_carried_by(&rs.hash) > 0 && has_ready(observed, name);
             carries.then(|| format!("ReplicaSet {name} carries traffic and would be scaled to zero"))

@@ -53,6 +53,12 @@ impl<'a> Scene<'a> {
             .map_or_else(|| format!("{}-{}", self.rollout_name(), self.revision.hash), |rs| rs.name.clone())
     }
 
+    /// Whether the status speaks of the revision that the spec asks for.
+    pub(crate) fn is_recorded_revision(&self) -> bool {
+        let recorded = self.observed.rollout.status.as_ref().and_then(|status| status.current_pod_hash.as_deref());
+        recorded == Some(self.revision.hash.as_str())
+    }
+
     /// Name of the Rollout.
     pub(crate) fn rollout_name(&self) -> &'a str {
         self.observed.rollout.metadata.name.as_deref().unwrap_or_default()

@@ -79,6 +79,15 @@ pub(crate) struct RunRef {
     pub(crate) message: String,
 }
 
+impl RunRef {
+    /// Whether the run was made for a step, as far as its name tells: it ends in the step's index, and perhaps in a dot
+    /// and the number of the attempt.
+    pub(crate) fn is_of_step(&self, step: usize) -> bool {
+        let last = self.name.rsplit('-').next().and_then(|last| last.split('.').next());
+        last.and_then(|index| index.parse::<usize>().ok()).is_none_or(|index| index == step)
+    }
+}
+
 impl State {
     /// Reads the status, and starts the update anew if the template or the steps are others than it speaks of.
     pub(crate) fn read(scene: &Scene<'_>) -> Self {
@@ -88,14 +97,17 @@ impl State {
         let steps = &scene.spec.canary.steps;
         let current_hash = scene.revision.hash.clone();
         let step_hash = step_hash(steps);
-        let first_sight = state.current_hash.is_empty();
         if state.current_hash != current_hash || state.step_hash != step_hash {
+            let is_other_revision = !state.current_hash.is_empty() && state.current_hash != current_hash;
             state.restart();
             state.current_hash = current_hash;
             state.step_hash = step_hash;
             state.step_started_at = Some(scene.observed.now);
             state.progressed_at = Some(scene.observed.now);
-            state.skip_steps_if_pointless(scene, first_sight);
+            state.choose_first_step(scene);
+            if is_other_revision {
+                state.announce_revision(scene);
+            }
         }
         state.step = state.step.min(steps.len());
         state
@@ -159,11 +171,6 @@ impl State {
         !self.pauses.is_empty() || (self.is_updating() && on_waiting_step) || self.aborted.is_some()
     }
 
-    /// Whether there is nothing left to do for the revision but to keep it running.
-    pub(crate) fn is_settled(&self, scene: &Scene<'_>) -> bool {
-        self.is_promoted() && super::replicas::is_fully_available(scene.spec, scene.new_replica_set())
-    }
-
     /// Ends the update: everything goes back to stable.
     pub(crate) fn abort(&mut self, now: DateTime<Utc>, cause: Option<String>) {
         self.aborted = Some(now);
@@ -178,8 +185,8 @@ impl State {
         self.aborted = None;
         self.abort_cause = None;
         self.background = None;
+        self.available_max = 0;
         self.end_pauses();
-        self.progressed_at = Some(now);
         self.enter_step(0, now);
     }
 
@@ -191,6 +198,13 @@ impl State {
         self.holding_since = None;
         self.held = TimeDelta::zero();
         self.progressed_at = Some(now);
+    }
+
+    /// Enters a pause and tells of it.
+    pub(crate) fn begin_pause(&mut self, reason: &str, now: DateTime<Utc>) {
+        self.pauses.push(Pause { reason: reason.to_owned(), since: now });
+        self.controller_pause = true;
+        self.events.push(Event::normal("RolloutPaused", format!("Rollout is paused ({reason})")));
     }
 
     /// Forgets all pauses, as if there had been none.
@@ -211,15 +225,19 @@ impl State {
     }
 
     /// A first deployment has nobody to protect, and a return to the stable revision nothing to try.
-    fn skip_steps_if_pointless(&mut self, scene: &Scene<'_>, first_sight: bool) {
-        let steps = scene.spec.canary.steps.len();
-        if self.is_initial() {
-            self.step = steps;
-        } else if self.is_promoted() {
-            self.step = steps;
-            if !first_sight && steps > 0 {
-                self.events.push(Event::normal("SkipSteps", "Rollback to stable ReplicaSets"));
-            }
+    fn choose_first_step(&mut self, scene: &Scene<'_>) {
+        if self.is_initial() || self.is_promoted() {
+            self.step = scene.spec.canary.steps.len();
+        }
+    }
+
+    fn announce_revision(&mut self, scene: &Scene<'_>) {
+        if self.is_updating() {
+            let number = scene.revision.number;
+            let message = format!("Rollout not completed, started update to revision {number} ({})", self.current_hash);
+            self.events.push(Event::normal("RolloutNotCompleted", message));
+        } else if self.is_promoted() && !scene.spec.canary.steps.is_empty() {
+            self.events.push(Event::normal("SkipSteps", "Rollback to stable ReplicaSets"));
         }
     }
 }

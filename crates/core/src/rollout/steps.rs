@@ -1,15 +1,15 @@
 //! From step to step: what holds the step under way, and what its end brings.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::plan::Event;
 use crate::rollout::Hold;
 use crate::rollout::step::Step;
 
 use super::replicas::{canary_is_scaled, canary_wanted, is_fully_available};
+use super::runs;
 use super::scene::Scene;
 use super::state::{INCONCLUSIVE_PAUSE, Pause, STEP_PAUSE, State};
-use super::runs;
 
 /// One reason that may hold a step; `None` lets it pass.
 type Gate = fn(&Scene<'_>, &State) -> Option<Hold>;
@@ -19,7 +19,7 @@ const GATES: [Gate; 4] = [paused_by_spec, inconclusive, source_silent, step_inco
 
 /// What can hold the promotion after the last step.
 const GATES_OF_PROMOTION: [Gate; 5] =
-    [paused_by_spec, inconclusive, source_silent, revision_not_available, weight_not_whole];
+    [paused_by_spec, inconclusive, source_silent, revision_not_available, weight_not_observed];
 
 /// Leaves every step that is complete, promotes if none is left, and says what holds the first that is not.
 pub(crate) fn advance(scene: &Scene<'_>, state: &mut State) -> Vec<Hold> {
@@ -30,9 +30,11 @@ pub(crate) fn advance(scene: &Scene<'_>, state: &mut State) -> Vec<Hold> {
         return finish_initial(scene, state);
     }
     let steps = scene.spec.canary.steps.len();
-    if state.promote_full && state.step < steps {
+    if state.promote_full {
         state.end_pauses();
-        state.enter_step(steps, scene.observed.now);
+        if state.step < steps {
+            state.enter_step(steps, scene.observed.now);
+        }
     }
     loop {
         begin_step(scene, state);
@@ -43,7 +45,7 @@ pub(crate) fn advance(scene: &Scene<'_>, state: &mut State) -> Vec<Hold> {
             return holds;
         }
         if state.step >= steps {
-            promote(scene, state, promotion_reason(state, steps));
+            promote(scene, state, &promotion_reason(state, steps));
             return Vec::new();
         }
         end_step(scene, state);
@@ -55,18 +57,16 @@ fn finish_initial(scene: &Scene<'_>, state: &mut State) -> Vec<Hold> {
     match paused_by_spec(scene, state).or_else(|| revision_not_available(scene, state)) {
         Some(hold) => vec![hold],
         None => {
-            promote(scene, state, "Initial deploy".to_owned());
+            promote(scene, state, "Initial deploy");
             Vec::new()
         }
     }
 }
 
 /// Makes the current revision the stable one.
-fn promote(scene: &Scene<'_>, state: &mut State, reason: String) {
-    let message = format!(
-        "Rollout completed update to revision {} ({}): {reason}",
-        scene.revision.number, state.current_hash
-    );
+fn promote(scene: &Scene<'_>, state: &mut State, reason: &str) {
+    let message =
+        format!("Rollout completed update to revision {} ({}): {reason}", scene.revision.number, state.current_hash);
     state.events.push(Event::normal("RolloutCompleted", message));
     state.stable_hash = Some(state.current_hash.clone());
     state.promote_full = false;
@@ -86,9 +86,9 @@ fn promotion_reason(state: &State, steps: usize) -> String {
 fn begin_step(scene: &Scene<'_>, state: &mut State) {
     let on_pause = matches!(state.current_step(scene.spec), Some(Step::Pause(_)));
     if on_pause && state.pauses.is_empty() && !state.controller_pause && !scene.spec.paused {
-        state.pauses.push(Pause { reason: STEP_PAUSE.to_owned(), since: scene.observed.now });
-        state.controller_pause = true;
-        state.events.push(Event::normal("RolloutPaused", format!("Rollout is paused ({STEP_PAUSE})")));
+        state.begin_pause(STEP_PAUSE, scene.observed.now);
+        state.held = TimeDelta::zero();
+        state.holding_since = None;
     }
 }
 
@@ -125,9 +125,9 @@ fn paused_by_spec(scene: &Scene<'_>, _: &State) -> Option<Hold> {
 
 fn inconclusive(_: &Scene<'_>, state: &State) -> Option<Hold> {
     let run = [&state.step_run, &state.background].into_iter().flatten().find(|run| run.phase == "Inconclusive");
-    state.pause(INCONCLUSIVE_PAUSE).map(|_| Hold::Inconclusive {
-        run: run.map(|run| run.name.clone()).unwrap_or_default(),
-    })
+    state
+        .pause(INCONCLUSIVE_PAUSE)
+        .map(|_| Hold::Inconclusive { run: run.map(|run| run.name.clone()).unwrap_or_default() })
 }
 
 fn source_silent(scene: &Scene<'_>, state: &State) -> Option<Hold> {
@@ -137,7 +137,7 @@ fn source_silent(scene: &Scene<'_>, state: &State) -> Option<Hold> {
 fn step_incomplete(scene: &Scene<'_>, state: &State) -> Option<Hold> {
     match state.current_step(scene.spec)? {
         Step::SetWeight(_) | Step::SetCanaryScale(_) => {
-            canary_not_scaled(scene, state).or_else(|| weight_not_observed(scene, state))
+            pods_not_scaled(scene, state).or_else(|| weight_not_observed(scene, state))
         }
         Step::Pause(duration) => pause_not_over(scene, state, duration.as_ref()),
         Step::Analysis(_) => match &state.step_run {
@@ -148,32 +148,52 @@ fn step_incomplete(scene: &Scene<'_>, state: &State) -> Option<Hold> {
     }
 }
 
-fn pause_not_over(scene: &Scene<'_>, state: &State, duration: Option<&chrono::TimeDelta>) -> Option<Hold> {
+fn pause_not_over(scene: &Scene<'_>, state: &State, duration: Option<&TimeDelta>) -> Option<Hold> {
     let step = u32::try_from(state.step).unwrap_or(u32::MAX);
     let pause = state.pause(STEP_PAUSE)?;
     let Some(duration) = duration else {
         return Some(Hold::WaitingForPromotion { step });
     };
+    if state.holding_since.is_some() {
+        // The end is not known while the clock stands still, which another gate tells.
+        return None;
+    }
     let until = pause_end(scene, state, pause, *duration);
     (until > scene.observed.now).then_some(Hold::PauseRunning { step, until })
 }
 
 /// A pause ends after its duration, and later by as long as the step clock stood still.
-fn pause_end(scene: &Scene<'_>, state: &State, pause: &Pause, duration: chrono::TimeDelta) -> DateTime<Utc> {
+fn pause_end(scene: &Scene<'_>, state: &State, pause: &Pause, duration: TimeDelta) -> DateTime<Utc> {
     let held = state.held_until(scene.observed.now);
-    pause.since.checked_add_signed(duration).and_then(|end| end.checked_add_signed(held)).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    pause
+        .since
+        .checked_add_signed(duration)
+        .and_then(|end| end.checked_add_signed(held))
+        .unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-fn canary_not_scaled(scene: &Scene<'_>, state: &State) -> Option<Hold> {
-    (!canary_is_scaled(scene, state)).then(|| Hold::CanaryNotAvailable {
-        available: scene.new_replica_set().map_or(0, |rs| rs.replicas_available),
-        desired: canary_wanted(scene, state),
-    })
+fn pods_not_scaled(scene: &Scene<'_>, state: &State) -> Option<Hold> {
+    if !canary_is_scaled(scene, state) {
+        return Some(Hold::CanaryNotAvailable {
+            available: scene.new_replica_set().map_or(0, |rs| rs.replicas_available),
+            desired: canary_wanted(scene, state),
+        });
+    }
+    let unsettled = super::basic::not_settled(scene, state)?;
+    Some(Hold::ReplicaSetNotSettled { replica_set: unsettled.name.clone() })
 }
 
+/// The weight counts only where it goes to this revision, and there is none without pods. After the last step it is the
+/// whole, so that stable can be pointed at the revision with nothing at stake.
 fn weight_not_observed(scene: &Scene<'_>, state: &State) -> Option<Hold> {
-    let desired = state.weight_of_step(scene.spec);
-    scene.mesh.as_ref()?.differs_from(desired)
+    let (desired, mesh) = (state.weight_of_step(scene.spec), scene.mesh.as_ref()?);
+    if scene.spec.replicas == 0 {
+        return None;
+    }
+    if desired > 0 && !mesh.canary_stands_for(&state.current_hash) {
+        return Some(Hold::SideNotSwitched { side: "the canary side".to_owned(), hash: state.current_hash.clone() });
+    }
+    mesh.differs_from(desired)
 }
 
 fn revision_not_available(scene: &Scene<'_>, _: &State) -> Option<Hold> {
@@ -182,9 +202,4 @@ fn revision_not_available(scene: &Scene<'_>, _: &State) -> Option<Hold> {
         available: rs.map_or(0, |rs| rs.replicas_available),
         desired: scene.spec.replicas,
     })
-}
-
-/// Promotion waits until the canary carries everything, so that stable can be pointed at it with nothing at stake.
-fn weight_not_whole(scene: &Scene<'_>, _: &State) -> Option<Hold> {
-    if scene.spec.replicas == 0 { None } else { scene.mesh.as_ref()?.differs_from(100) }
 }

@@ -10,7 +10,7 @@ use crate::rollout::observed::Pod;
 use super::handover::{self, Handover};
 use super::mesh::{End, Mesh, Role};
 use super::metadata::{relabel_pod, wanted};
-use super::replicas::{canary_is_scaled, is_fully_available, share};
+use super::replicas::{canary_is_scaled, share};
 use super::runs;
 use super::scene::Scene;
 use super::state::State;
@@ -45,16 +45,18 @@ pub(crate) fn plan(scene: &Scene<'_>, state: &State) -> Moves {
 pub(crate) fn desired_weight(scene: &Scene<'_>, state: &State) -> i32 {
     let Some(mesh) = &scene.mesh else { return 0 };
     let new = scene.new_replica_set();
-    if !state.is_updating() || new.is_none_or(|rs| rs.replicas_available == 0) {
+    let nobody_there = new.is_none_or(|rs| rs.replicas_available == 0);
+    // What a side carries for another revision goes back to stable before it is pointed at this one.
+    if !state.is_updating() || nobody_there || !mesh.canary_stands_for(&state.current_hash) {
         return 0;
     }
     let (before, target) = (state.weight_before_step(scene.spec), state.weight_of_step(scene.spec));
     let observed = mesh.canary_weight().unwrap_or(before);
     let between = (before.min(target)..=before.max(target)).contains(&observed);
+    let scaled = canary_is_scaled(scene, state);
     if state.promote_full {
-        return if is_fully_available(scene.spec, new) { 100 } else { observed };
+        return if scaled { 100 } else { observed };
     }
-    let scaled = if target == 100 { is_fully_available(scene.spec, new) } else { canary_is_scaled(scene, state) };
     let silent = !runs::holds(scene, state).is_empty();
     match scaled && !silent {
         true => target,
@@ -96,11 +98,14 @@ fn switch_sides(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, moves: &mut M
 }
 
 /// A side that carries traffic is pointed elsewhere only at its first adoption, and only at pods that are ready.
-/// A side that carries none, and of which every proxy knows that, may be pointed anywhere.
+/// A side that carries none, and of which every proxy knows that, may be pointed anywhere; so may a stable side that
+/// nobody serves.
 fn may_point(scene: &Scene<'_>, mesh: &Mesh<'_>, role: Role, hash: &str) -> bool {
-    let end = mesh.end(role);
-    let carried = mesh.carried(role);
+    let (carried, end) = (mesh.carried(role), mesh.end(role));
     if carried == 0 && mesh.routes_quiet_at(scene.observed).is_none() {
+        return true;
+    }
+    if role == Role::Stable && end.ready(scene.observed).is_empty() {
         return true;
     }
     let ready = ready_of(scene, hash).filter(|pod| end.would_select(&pod.labels)).count();
@@ -159,11 +164,8 @@ fn move_weight(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, weight: i32, m
     for routed in &mesh.routed {
         let patch = set_weights(&routed.raw.object, &routed.raw.version, &routed.routes, &mesh.sides, weight);
         let Some(patch) = patch.ok().filter(|patch| !patch.is_empty()) else { continue };
-        let effect = Effect::ApplyRoutes {
-            namespace: routed.key.namespace.clone(),
-            name: routed.key.name.clone(),
-            patch,
-        };
+        let effect =
+            Effect::ApplyRoutes { namespace: routed.key.namespace.clone(), name: routed.key.name.clone(), patch };
         let event = Event::normal("TrafficWeightUpdated", weight_message(mesh, weight));
         moves.effects.push(Planned { effect, event: Some(event) });
     }
@@ -179,14 +181,8 @@ fn weight_message(mesh: &Mesh<'_>, weight: i32) -> String {
 /// Why a side could not carry its share of a split.
 fn cannot_carry(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, weight: i32) -> Option<Hold> {
     let ready = |role: Role| count(mesh.end(role).ready(scene.observed).len());
-    if weight > 0 {
-        let points_here = mesh.canary.hash() == Some(state.current_hash.as_str()) || !state.is_updating();
-        if !points_here {
-            return Some(Hold::SideNotSwitched { side: "the canary side".to_owned(), hash: state.current_hash.clone() });
-        }
-        if ready(Role::Canary) == 0 {
-            return Some(Hold::CanaryNotAvailable { available: 0, desired: share(scene.spec.replicas, weight) });
-        }
+    if weight > 0 && ready(Role::Canary) == 0 {
+        return Some(Hold::CanaryNotAvailable { available: 0, desired: share(scene.spec.replicas, weight) });
     }
     for (role, gains) in [(Role::Canary, weight), (Role::Stable, 100 - weight)] {
         if gains > 0
@@ -196,18 +192,16 @@ fn cannot_carry(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, weight: i32) 
             return Some(Hold::Propagating { change: format!("the {role:?} side's first pods"), until });
         }
     }
-    let rises = 100 - weight > mesh.carried(Role::Stable);
-    // An abort leaves the canary as soon as stable can answer at all: a crowded stable beats a broken canary.
-    let needed = if state.aborted.is_some() { 1 } else { share(scene.spec.replicas, 100 - weight).max(1) };
-    if weight < 100 && rises && ready(Role::Stable) < needed.min(scene.spec.replicas.max(1)) && handover_is_over(mesh, state) {
+    // An abort leaves the canary as soon as stable can answer at all: a crowded stable beats a broken canary. And while
+    // pods change their role one after the other, the hand-over itself keeps the balance.
+    let crowded =
+        state.aborted.is_some() || state.stable_hash.as_deref().is_some_and(|hash| mesh.canary_stands_for(hash));
+    let needed = if crowded { 1 } else { share(scene.spec.replicas, 100 - weight).max(1) };
+    let rises = weight < 100 && 100 - weight > mesh.carried(Role::Stable);
+    if rises && ready(Role::Stable) < needed {
         return Some(Hold::StableNotAvailable { available: ready(Role::Stable), needed });
     }
     None
-}
-
-/// While pods change their role one after the other, the handover itself keeps the balance.
-fn handover_is_over(mesh: &Mesh<'_>, state: &State) -> bool {
-    mesh.canary.hash() != state.stable_hash.as_deref()
 }
 
 fn count(pods: usize) -> i32 {

@@ -23,7 +23,8 @@ pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, hol
     if let Some(at) = scene.mesh.as_ref().and_then(|mesh| mesh.quiet_at(scene.observed)) {
         due.push(wake(at, "a change of routes has spread"));
     }
-    due.into_iter().map(Some).fold(None, Wake::earlier)
+    // What was due already waits for something else, which will be seen when it changes.
+    due.into_iter().filter(|wake| wake.at > scene.observed.now).map(Some).fold(None, Wake::earlier)
 }
 
 fn of_hold(hold: &Hold) -> Option<Wake> {

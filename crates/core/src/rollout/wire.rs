@@ -71,11 +71,7 @@ fn pause_to(pause: &Pause) -> PauseCondition {
 }
 
 fn run_from(run: &AnalysisRunRef) -> RunRef {
-    RunRef {
-        name: run.name.clone(),
-        phase: run.status.clone(),
-        message: run.message.clone().unwrap_or_default(),
-    }
+    RunRef { name: run.name.clone(), phase: run.status.clone(), message: run.message.clone().unwrap_or_default() }
 }
 
 fn run_to(run: &RunRef) -> AnalysisRunRef {
