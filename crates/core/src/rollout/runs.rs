@@ -140,6 +140,17 @@ pub(crate) fn holds(scene: &Scene<'_>, state: &State) -> Vec<Hold> {
         .collect()
 }
 
+/// The run that should be under way and does not exist: it could not be created yet, or somebody deleted it. Without it
+/// a bad version would be promoted unseen.
+pub(crate) fn missing(scene: &Scene<'_>, state: &State) -> Option<Hold> {
+    [RunKind::Background, RunKind::Step]
+        .into_iter()
+        .filter(|kind| is_wanted(scene, state, *kind))
+        .filter_map(|kind| slot(state, kind).as_ref())
+        .find(|run| !is_final(&run.phase) && find(scene, &run.name).is_none())
+        .map(|run| Hold::MissingObject { object: format!("AnalysisRun {}", run.name) })
+}
+
 /// A run by its name.
 pub(crate) fn find<'s>(scene: &'s Scene<'_>, wanted: &str) -> Option<&'s Arc<AnalysisRun>> {
     scene.observed.analysis_runs.iter().find(|run| name(run) == wanted)

@@ -15,11 +15,11 @@ use super::state::{INCONCLUSIVE_PAUSE, Pause, STEP_PAUSE, State};
 type Gate = fn(&Scene<'_>, &State) -> Option<Hold>;
 
 /// Everything that can hold a step, in the order in which it is told.
-const GATES: [Gate; 4] = [paused_by_spec, inconclusive, source_silent, step_incomplete];
+const GATES: [Gate; 5] = [paused_by_spec, inconclusive, runs::missing, source_silent, step_incomplete];
 
 /// What can hold the promotion after the last step.
-const GATES_OF_PROMOTION: [Gate; 5] =
-    [paused_by_spec, inconclusive, source_silent, revision_not_available, weight_not_observed];
+const GATES_OF_PROMOTION: [Gate; 6] =
+    [paused_by_spec, inconclusive, runs::missing, source_silent, revision_not_available, weight_not_observed];
 
 /// Leaves every step that is complete, promotes if none is left, and says what holds the first that is not.
 pub(crate) fn advance(scene: &Scene<'_>, state: &mut State) -> Vec<Hold> {
