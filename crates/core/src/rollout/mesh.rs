@@ -1,6 +1,7 @@
 //! The routes and subsets as they are: who carries how much traffic, and which pods stand behind it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -46,6 +47,15 @@ pub(crate) struct End<'a> {
 pub(crate) enum Role {
     Canary,
     Stable,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Role::Canary => "canary",
+            Role::Stable => "stable",
+        })
+    }
 }
 
 impl<'a> Mesh<'a> {

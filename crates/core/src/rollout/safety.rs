@@ -39,7 +39,7 @@ fn violation(observed: &Observed, spec: &Spec, mesh: &Mesh<'_>, plan: &Plan) -> 
     if plan.effects.iter().any(|planned| matches!(planned.effect, Effect::RelabelPod { .. }))
         && let Some(role) = end_loses_all()
     {
-        return Some(format!("relabelling pods would leave the {role:?} side with traffic and without ready pods"));
+        return Some(format!("relabelling pods would leave the {role} side with traffic and without ready pods"));
     }
     plan.effects.iter().find_map(|planned| match &planned.effect {
         Effect::ApplyRoutes { namespace, name, patch } => {
@@ -117,7 +117,7 @@ fn routes_violation(observed: &Observed, mesh: &Mesh<'_>, routed: &Routed<'_>, p
             let gains = weight.unwrap_or(0) > mesh.carried(*role);
             gains && mesh.end(*role).ready(observed).is_empty()
         })
-        .map(|(role, _)| format!("the {role:?} side would get weight without ready pods behind it"))
+        .map(|(role, _)| format!("the {role} side would get weight without ready pods behind it"))
 }
 
 fn foreign_changes(routed: &Routed<'_>, after: &[RouteWeights]) -> bool {
@@ -150,7 +150,7 @@ fn subsets_violation(mesh: &Mesh<'_>, patch: &[Value], pods: &[Pod]) -> Option<S
         let end = mesh.end(role);
         let moved = End { subset: end.subset.map(|(_, name)| (&after, name)), ..*end };
         let broken = mesh.carried(role) > 0 && !is_served(&moved, pods) && is_served(end, pods);
-        broken.then(|| format!("the {role:?} side carries traffic and would select no ready pod"))
+        broken.then(|| format!("the {role} side carries traffic and would select no ready pod"))
     })
 }
 

@@ -189,7 +189,7 @@ fn cannot_carry(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, weight: i32) 
             && mesh.carried(role) == 0
             && let Some(until) = mesh.served_at(role, scene.observed)
         {
-            return Some(Hold::Propagating { change: format!("the {role:?} side's first pods"), until });
+            return Some(Hold::Propagating { change: format!("the first endpoint of the {role} side"), until });
         }
     }
     // An abort leaves the canary as soon as stable can answer at all: a crowded stable beats a broken canary. And while
