@@ -49,6 +49,16 @@ impl Connection {
     }
 }
 
+/// An error of the API server in its own words, without what only programs read.
+pub(crate) fn in_words(error: kube::Error) -> anyhow::Error {
+    if let kube::Error::Api(status) = &error
+        && !status.message.is_empty()
+    {
+        return anyhow::anyhow!(status.message.clone());
+    }
+    error.into()
+}
+
 /// Chooses the TLS implementation, once, before the first connection.
 pub(crate) fn install_tls() {
     // Fails only if there is one already, which will do as well.

@@ -78,7 +78,7 @@ pub(super) fn act_on(
 }
 
 async fn act_on_one(api: &Api<Rollout>, name: &str, decide: &dyn Fn(&Rollout) -> Act) -> anyhow::Result<String> {
-    let rollout = api.get(name).await.context("cannot be read")?;
+    let rollout = api.get(name).await.map_err(cluster::in_words).context("cannot be read")?;
     let version = rollout.metadata.resource_version.clone().unwrap_or_default();
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     // Whoever writes in between, the controller above all, may have changed what this was decided from.
@@ -102,7 +102,7 @@ async fn act_on_one(api: &Api<Rollout>, name: &str, decide: &dyn Fn(&Rollout) ->
         Err(kube::Error::Api(status)) if status.reason == reason::CONFLICT => {
             bail!("somebody was faster: the Rollout changed while this was on its way; look at it, then try again")
         }
-        Err(error) => Err(error).context("cannot be patched"),
+        Err(error) => Err(cluster::in_words(error)).context("cannot be patched"),
     }
 }
 

@@ -73,7 +73,7 @@ fn steps(view: &RolloutView, paint: Paint) -> Vec<String> {
         let words = fit(words, 40);
         let length = words.chars().count() + 4;
         if used > 0 && used + length > WIDTH - 2 {
-            lines.push(std::mem::replace(&mut line, String::from("  ")));
+            lines.push(std::mem::replace(&mut line, String::from("  ")).trim_end().to_owned());
             used = 0;
         }
         used += length;
@@ -182,7 +182,7 @@ fn metric_lines(metric: &MetricView, detail: Detail, paint: Paint) -> Vec<String
         })
         .collect();
     let values = if values.is_empty() { paint.faint("not measured yet") } else { values.join("  ") };
-    let mut lines = vec![format!("    {:<14} {values}", fit(&metric.name, 20))];
+    let mut lines = vec![format!("    {:<16} {values}", fit(&metric.name, 20))];
     let conditions = [("good if", &metric.success), ("bad if", &metric.failure)];
     for (word, condition) in conditions.into_iter().filter(|(_, condition)| !condition.is_empty()) {
         lines.push(paint.faint(&format!("      {word} {}", fit(condition, WIDTH - 16))));
@@ -255,7 +255,7 @@ mod tests {
             "stable  revision 2    2/2 ready   ●●  reviews:v1",
             "waits: NoData",
             "background analysis reviews-3  Running",
-            "apdex          ✔ 0.95  ✘ 0.5",
+            "apdex            ✔ 0.95  ✘ 0.5",
             "good if result > 0.9",
         ] {
             assert!(drawn.contains(part), "{part}\n{drawn}");

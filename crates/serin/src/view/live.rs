@@ -6,8 +6,8 @@ use crate::bar::fit;
 use crate::console::{Console, Paint};
 use crate::story::{clock, thousands};
 
-/// The lines of a moment.
-pub(crate) fn live_lines(live: &Live, paint: Paint) -> Vec<String> {
+/// The lines of a moment, on a screen of some height; where it does not suffice, the oldest news are left out.
+pub(crate) fn live_lines(live: &Live, height: usize, paint: Paint) -> Vec<String> {
     let headline = fit(&live.headline, WIDTH - 12);
     let mut all = vec![format!("{}  {}", paint.faint(&clock(live.elapsed)), paint.strong(&headline)), String::new()];
     for rollout in &live.rollouts {
@@ -16,9 +16,11 @@ pub(crate) fn live_lines(live: &Live, paint: Paint) -> Vec<String> {
     }
     all.push(traffic(&live.traffic, paint));
     all.push(String::new());
-    all.extend(live.news.iter().cloned());
+    let room = height.saturating_sub(all.len() + live.hints.len() + 2);
+    all.extend(live.news.iter().skip(live.news.len().saturating_sub(room)).cloned());
     all.push(String::new());
-    all.extend(live.hints.iter().map(|hint| paint.faint(&fit(hint, WIDTH))));
+    // People copy these, so that they are not cut.
+    all.extend(live.hints.iter().map(|hint| paint.faint(hint)));
     all
 }
 
@@ -40,10 +42,12 @@ pub(crate) struct Screen {
     painted: Vec<String>,
 }
 
-/// Hides the cursor and clears the screen.
-const BEGIN: &str = "\x1b[?25l\x1b[2J";
-/// Shows the cursor again.
-const END: &str = "\x1b[?25h";
+/// Hides the cursor, cuts lines that are too long instead of breaking them, and clears the screen.
+const BEGIN: &str = "\x1b[?25l\x1b[?7l\x1b[2J";
+/// Shows the cursor again, and breaks lines again.
+const END: &str = "\x1b[?7h\x1b[?25h";
+/// Lines of a screen that does not say how many it has.
+const HEIGHT: usize = 50;
 /// To the first line.
 const HOME: &str = "\x1b[H";
 /// Clears the rest of a line, and the rest of the screen.
@@ -57,8 +61,16 @@ impl Screen {
         Ok(Screen { painted: Vec::new() })
     }
 
-    /// Paints the lines, if they are others than before.
-    pub(crate) fn paint(&mut self, lines: Vec<String>, console: &mut Console) -> anyhow::Result<()> {
+    /// Number of lines that can be painted.
+    pub(crate) fn height() -> usize {
+        let rows = terminal_size::terminal_size().map(|(_, height)| usize::from(height.0));
+        // The cursor stands below the last line.
+        rows.unwrap_or(HEIGHT).max(2) - 1
+    }
+
+    /// Paints the lines, if they are others than before; those that the screen has no room for are left out.
+    pub(crate) fn paint(&mut self, mut lines: Vec<String>, console: &mut Console) -> anyhow::Result<()> {
+        lines.truncate(Self::height());
         if lines == self.painted {
             return Ok(());
         }
@@ -97,7 +109,7 @@ mod tests {
             hints: vec!["Ctrl-C ends it".to_owned()],
             ..Live::default()
         };
-        let drawn = live_lines(&live, Paint::PLAIN).join("\n");
+        let drawn = live_lines(&live, 50, Paint::PLAIN).join("\n");
         for part in [
             "+00:01:15  A bad version comes",
             "40 requests/s   12,345 served   17 failed   0 by routing",
@@ -106,5 +118,7 @@ mod tests {
         ] {
             assert!(drawn.contains(part), "{part}\n{drawn}");
         }
+        let small = live_lines(&live, 6, Paint::PLAIN).join("\n");
+        assert!(!small.contains("step") && small.contains("Ctrl-C"), "{small}");
     }
 }

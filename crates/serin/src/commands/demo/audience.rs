@@ -81,7 +81,7 @@ impl<'c> Audience<'c> {
             return Ok(());
         }
         self.painted = Some(Instant::now());
-        let lines = live_lines(&self.live(moment), self.console.paint());
+        let lines = live_lines(&self.live(moment), Screen::height(), self.console.paint());
         match &mut self.screen {
             Some(screen) => screen.paint(lines, self.console),
             None => Ok(()),
@@ -171,9 +171,8 @@ fn hints(address: Option<SocketAddr>, rollout: Option<&RolloutView>) -> Vec<Stri
     let mut hints = Vec::new();
     if let (Some(address), Some(rollout)) = (address, rollout) {
         let RolloutView { namespace, name, .. } = rollout;
-        let kubectl = format!("kubectl -s http://{address} -n {namespace}");
-        hints.push(format!("Look in:     {kubectl} get rollouts,pods"));
-        hints.push(format!("Promote:     {kubectl} annotate rollout {name} serin.dev/promote=now"));
+        hints.push(format!("alias k='kubectl -s http://{address} -n {namespace}'"));
+        hints.push(format!("k get rollouts,pods     k annotate rollout {name} serin.dev/promote=now"));
     }
     hints.push("Ctrl-C ends it.".to_owned());
     hints

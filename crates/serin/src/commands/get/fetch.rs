@@ -13,6 +13,7 @@ use serin_controller::{Kind, ObjectName};
 use serin_core::rollout::Observed;
 use serin_core::rollout::observed::Found;
 
+use crate::cluster::in_words;
 use crate::observed::Objects;
 
 /// How deep templates may include one another before we stop to look for them.
@@ -95,7 +96,7 @@ impl Fetcher {
             Kind::Pod | Kind::Service | Kind::PodTemplate => ("", "v1"),
             Kind::VirtualService | Kind::DestinationRule => {
                 let group = discovery::group(&self.client, serin_api::istio::GROUP).await;
-                let group = group.context("Istio's API cannot be found in this cluster")?;
+                let group = group.map_err(in_words).context("Istio's API cannot be found in this cluster")?;
                 let (resource, _) = group
                     .recommended_kind(kind.name())
                     .with_context(|| format!("Istio's API in this cluster has no {}", kind.name()))?;
@@ -107,15 +108,16 @@ impl Fetcher {
 
     async fn read(&self, kind: Kind, name: &ObjectName) -> anyhow::Result<Option<Arc<Value>>> {
         let api = self.api(kind, &name.namespace).await?;
-        let found = api.get_opt(&name.name).await.with_context(|| format!("{} {name} cannot be read", kind.name()))?;
+        let found = api.get_opt(&name.name).await.map_err(in_words);
+        let found = found.with_context(|| format!("{} {name} cannot be read", kind.name()))?;
         Ok(found.map(|object| serde_json::to_value(object).map(Arc::new)).transpose()?)
     }
 
     async fn list(&self, kind: Kind) -> anyhow::Result<Vec<Arc<Value>>> {
         let api = self.api(kind, &self.name.namespace).await?;
         let params = params(kind);
-        let found =
-            api.list(&params).await.with_context(|| format!("objects of kind {} cannot be read", kind.name()))?;
+        let found = api.list(&params).await.map_err(in_words);
+        let found = found.with_context(|| format!("objects of kind {} cannot be read", kind.name()))?;
         found.items.into_iter().map(|object| Ok(Arc::new(serde_json::to_value(object)?))).collect()
     }
 }

@@ -1,0 +1,78 @@
+//! `serin simulate` on the manifests of the demo.
+
+use serde_json::Value;
+
+use crate::program::{code, serin, stderr, stdout};
+
+const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/demo_manifests");
+const NEW_IMAGE: &str = "reviews=registry.example.org/aviary/reviews:v2";
+
+/// The entries, the last of which tells how it ended.
+#[track_caller]
+fn simulate(world: &str, exit: i32) -> Vec<Value> {
+    // Long enough for an update, or for an analysis to ask some times.
+    let horizon = if exit == 4 { "9m" } else { "1h" };
+    let output = serin(&[
+        "simulate",
+        "-f",
+        MANIFESTS,
+        "--set-image",
+        NEW_IMAGE,
+        "--world",
+        world,
+        "-o",
+        "json",
+        "--horizon",
+        "1h",
+    ]);
+    assert_eq!(code(&output), exit, "{world}: {}", stderr(&output));
+    stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[track_caller]
+fn check(world: &str, exit: i32, phase: &str, message: &str) -> Vec<Value> {
+    let entries = simulate(world, exit);
+    assert!(entries.iter().all(|entry| entry["at"].is_string() && entry["kind"].is_string()), "{world}");
+    let result = entries.last().unwrap();
+    assert_eq!((&result["kind"], &result["phase"]), (&"result".into(), &phase.into()), "{world}: {result}");
+    assert!(result["message"].as_str().unwrap().contains(message), "{world}: {result}");
+    assert_eq!(result["requests"]["failedByRouting"], 0, "{world}: {result}");
+    entries
+}
+
+#[test]
+fn a_good_version_is_promoted_step_by_step() {
+    let entries = check("healthy", 0, "Healthy", "");
+    let weights =
+        entries.iter().filter(|entry| entry["kind"] == "weight").filter_map(|entry| entry["desired"].as_i64());
+    let weights: Vec<i64> = weights.collect();
+    assert_eq!(weights[..4], [10, 25, 50, 75], "{weights:?}");
+    assert_eq!(entries, simulate("healthy", 0), "equal input gives equal output");
+}
+
+#[test]
+fn bad_versions_are_taken_back() {
+    check("errors", 3, "Degraded", "RolloutAborted: Rollout aborted update to revision 2");
+    check("slow", 3, "Degraded", "RolloutAborted: Rollout aborted update to revision 2");
+}
+
+#[test]
+fn without_an_answer_the_step_waits() {
+    check("no-data", 4, "Progressing", "nothing is rolled back");
+    check("backend-down", 4, "Progressing", "nothing is rolled back");
+}
+
+#[test]
+fn the_timeline_can_be_read() {
+    let output = serin(&["simulate", "-f", MANIFESTS, "--set-image", NEW_IMAGE]);
+    let text = stdout(&output);
+    assert_eq!(code(&output), 0, "{text}{}", stderr(&output));
+    for part in
+        ["+00:00:00  step    1/8 setWeight: 10", "measure apdex Successful", "ended Healthy", " 0 failed by routing"]
+    {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let output = serin(&["simulate", "-f", MANIFESTS, "--set-image", "rumours=x"]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("error: --set-image: there is no Rollout `rumours`"), "{}", stderr(&output));
+}
