@@ -23,7 +23,7 @@ fn simulate(world: &str, exit: i32) -> Vec<Value> {
         "-o",
         "json",
         "--horizon",
-        "1h",
+        horizon,
     ]);
     assert_eq!(code(&output), exit, "{world}: {}", stderr(&output));
     stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
