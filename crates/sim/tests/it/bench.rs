@@ -143,6 +143,12 @@ impl Bench {
         self.patch(&json!({"metadata": {"annotations": {key: value}}}));
     }
 
+    /// Lets everything happen that is due.
+    pub(crate) async fn settle(&mut self) {
+        self.world.settle().await.unwrap_or_else(|error| panic!("{error}"));
+        self.entries.extend(self.timeline.take());
+    }
+
     /// Lets time pass.
     pub(crate) async fn pass(&mut self, seconds: i64) {
         let until = self.world.now() + TimeDelta::seconds(seconds);

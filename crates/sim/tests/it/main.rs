@@ -5,4 +5,10 @@ mod bench;
 #[cfg(test)]
 mod kubectl;
 #[cfg(test)]
+mod shell_crash;
+#[cfg(test)]
+mod shell_edits;
+#[cfg(test)]
+mod snapshot;
+#[cfg(test)]
 mod stories;

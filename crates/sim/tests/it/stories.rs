@@ -25,7 +25,7 @@ const PROMOTED: Expected = Expected {
     phase: "Healthy",
     message: "",
     weights: &[10, 20, 40, 60, 80, 100, 0],
-    holds: &["CanaryNotAvailable", "WeightNotObserved", "PauseRunning", "SideNotSwitched", "Propagating"],
+    holds: &["CanaryNotAvailable", "WeightNotObserved", "Propagating", "PauseRunning", "SideNotSwitched"],
     abort_after: 0,
 };
 
@@ -36,7 +36,7 @@ const ABORTED: Expected = Expected {
     phase: "Degraded",
     message: "RolloutAborted: Rollout aborted update to revision 2: Background analysis phase error/failed: ",
     weights: &[10, 20, 40, 60, 0],
-    holds: &["CanaryNotAvailable", "WeightNotObserved", "PauseRunning"],
+    holds: &["CanaryNotAvailable", "WeightNotObserved", "Propagating", "PauseRunning"],
     abort_after: 25,
 };
 
@@ -46,7 +46,7 @@ const HELD: Expected = Expected {
     phase: "Paused",
     message: "has no data",
     weights: &[10, 20],
-    holds: &["CanaryNotAvailable", "WeightNotObserved", "PauseRunning", "NoData"],
+    holds: &["CanaryNotAvailable", "WeightNotObserved", "Propagating", "PauseRunning", "NoData"],
     abort_after: 0,
 };
 
@@ -137,7 +137,7 @@ fn bad_versions_are_aborted_by_the_metric_that_sees_it() {
 fn silent_sources_hold_the_update_and_roll_nothing_back() {
     let down = Expected {
         message: "cannot be asked",
-        holds: &["CanaryNotAvailable", "WeightNotObserved", "PauseRunning", "SourceDown"],
+        holds: &["CanaryNotAvailable", "WeightNotObserved", "Propagating", "PauseRunning", "SourceDown"],
         ..HELD
     };
     for source in ["skywalking", "prometheus"] {
