@@ -73,6 +73,9 @@ const FRAME: Duration = Duration::from_millis(50);
 /// How long a chapter's end is left to look at, in simulated time.
 const REST: TimeDelta = TimeDelta::minutes(3);
 
+/// The headline after the last chapter.
+const EPILOGUE: &str = "The story is over; the cluster lives on";
+
 /// Tells the story; `show` is called for every picture.
 ///
 /// # Errors
@@ -144,7 +147,10 @@ impl Story {
         if world.now() < rest {
             return Ok(false);
         }
-        let Some(chapter) = self.chapters.get(self.next) else { return Ok(true) };
+        let Some(chapter) = self.chapters.get(self.next) else {
+            EPILOGUE.clone_into(&mut self.headline);
+            return Ok(true);
+        };
         self.next += 1;
         self.rest = None;
         self.headline.clone_from(&chapter.headline);

@@ -17,6 +17,9 @@ pub const REQUESTS_PER_SECOND: f64 = 40.0;
 /// How long a first deployment may take.
 const FIRST_DEPLOYMENT_MAX: TimeDelta = TimeDelta::hours(1);
 
+/// Time between the first deployment and the first request.
+const OPENING: TimeDelta = TimeDelta::seconds(5);
+
 /// Why a stage cannot be set.
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
@@ -79,6 +82,9 @@ pub async fn bring_up(world: &mut World, manifests: &[Manifest]) -> Result<bool,
     }
     let horizon = world.now() + FIRST_DEPLOYMENT_MAX;
     let is_up = world.run_until(horizon, all_healthy).await?;
+    // Clients come once the mesh knows the first pods; before that nobody promised them anything.
+    let opening = world.now() + OPENING;
+    world.run_until(opening, |_| false).await?;
     open_streams(world);
     Ok(is_up)
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serin_api::Condition;
 
+use super::replicas::canary_is_scaled;
 use super::scene::Scene;
 use super::state::State;
 
@@ -22,7 +23,9 @@ pub(crate) enum Deadline {
 /// pods that it loses later are no matter of the update.
 pub(crate) fn evaluate(scene: &Scene<'_>, state: &State) -> Deadline {
     let waits_for_pods = !state.is_promoted() && !state.waits_on_purpose(scene.spec) && !scene.has_draining();
-    if !waits_for_pods || scene.spec.paused {
+    // A silent source stops the clock of a step, but it excuses no pods that do not come.
+    let waits_for_source_alone = state.holding_since.is_some() && canary_is_scaled(scene, state);
+    if !waits_for_pods || waits_for_source_alone || scene.spec.paused {
         return Deadline::NotRunning;
     }
     let since = state.progressed_at.unwrap_or(scene.observed.now);

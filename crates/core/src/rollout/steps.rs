@@ -101,6 +101,7 @@ fn run_step_clock(scene: &Scene<'_>, state: &mut State) {
         (false, Some(since)) => {
             state.held += now - since;
             state.holding_since = None;
+            state.progressed_at = Some(now);
         }
         (true, Some(_)) | (false, None) => {}
     }

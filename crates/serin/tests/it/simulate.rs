@@ -10,8 +10,6 @@ const NEW_IMAGE: &str = "reviews=registry.example.org/aviary/reviews:v2";
 /// The entries, the last of which tells how it ended.
 #[track_caller]
 fn simulate(world: &str, exit: i32) -> Vec<Value> {
-    // Long enough for an update, or for an analysis to ask some times.
-    let horizon = if exit == 4 { "9m" } else { "1h" };
     let output = serin(&[
         "simulate",
         "-f",
@@ -23,7 +21,8 @@ fn simulate(world: &str, exit: i32) -> Vec<Value> {
         "-o",
         "json",
         "--horizon",
-        horizon,
+        // Longer than an update takes, and than the progress deadline.
+        "1h",
     ]);
     assert_eq!(code(&output), exit, "{world}: {}", stderr(&output));
     stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
