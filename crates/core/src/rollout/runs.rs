@@ -131,12 +131,18 @@ fn end_unwanted(scene: &Scene<'_>, state: &State) -> Vec<Planned> {
 }
 
 /// Why the runs under way do not let the step go on: absent data, unreachable sources.
+///
+/// That there is no data of a canary without traffic is as it should be: to wait for it would be to wait for ever.
 pub(crate) fn holds(scene: &Scene<'_>, state: &State) -> Vec<Hold> {
+    let has_traffic = scene.mesh.as_ref().is_none_or(|mesh| mesh.weight_carried_by(&state.current_hash) > 0);
+    let counts = |kind: RunKind, hold: &Hold| {
+        has_traffic || kind == RunKind::Step || !matches!(hold, Hold::NoData { .. })
+    };
     [RunKind::Background, RunKind::Step]
         .into_iter()
         .filter(|kind| is_wanted(scene, state, *kind))
-        .filter_map(|kind| slot(state, kind).as_ref().and_then(|run| find(scene, &run.name)))
-        .flat_map(|run| holding(run))
+        .filter_map(|kind| Some((kind, find(scene, &slot(state, kind).as_ref()?.name)?)))
+        .flat_map(|(kind, run)| holding(run).into_iter().filter(move |hold| counts(kind, hold)))
         .collect()
 }
 

@@ -62,6 +62,7 @@ impl Bench {
         let mut bench = Self::set(manifests, config);
         let is_up = stage::bring_up(&mut bench.world, manifests).await.unwrap_or_else(|error| panic!("{error}"));
         assert!(is_up, "the first deployment never became Healthy: {:#}", bench.rollout()["status"]);
+        bench.entries.extend(bench.timeline.take());
         bench
     }
 
@@ -72,6 +73,12 @@ impl Bench {
 
     pub(crate) fn cluster(&self) -> &Cluster {
         self.world.cluster()
+    }
+
+    /// Lets clients call once every proxy knows the first pods.
+    pub(crate) async fn open_streams(&mut self) {
+        self.pass(5).await;
+        stage::open_streams(&mut self.world);
     }
 
     /// An object of the Rollout's namespace.

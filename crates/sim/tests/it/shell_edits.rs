@@ -5,7 +5,6 @@ use serin_sim::WorldConfig;
 use serin_sim::cluster::{DEPLOYMENTS, DESTINATION_RULES, PODS, REPLICA_SETS, ROLLOUTS, VIRTUAL_SERVICES};
 use serin_sim::manifests::Manifest;
 use serin_sim::simulate::Conduct;
-use serin_sim::stage;
 
 use crate::bench::{Bench, manifest, manifests, object_mut, tell, weights};
 
@@ -156,7 +155,7 @@ fn what_is_not_ours_survives_byte_for_byte() {
         let mut bench = Bench::set(&all, WorldConfig::default());
         let before = (foreign_of_vs(&bench), foreign_of_rule(&bench));
         bench.healthy().await;
-        stage::open_streams(&mut bench.world);
+        bench.open_streams().await;
         bench.deploy("v2");
         for (step, canary) in [(1, 20), (3, 60)] {
             bench.step_is(step).await;
@@ -500,7 +499,7 @@ fn a_malformed_rollout_does_not_disturb_a_good_one() {
         all.push(manifest(bad));
         let mut bench = Bench::set(&all, WorldConfig::default());
         bench.healthy().await;
-        stage::open_streams(&mut bench.world);
+        bench.open_streams().await;
         let bad = bench.get(&ROLLOUTS, "zz-malformed");
         let message = bad["status"]["message"].as_str().unwrap_or_default();
         assert!(message.starts_with("InvalidSpec: ") && message.contains("steps[0].pause.duration"), "{message}");
