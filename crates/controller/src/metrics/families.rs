@@ -116,7 +116,8 @@ impl Families {
 
 /// Sorts causes of aborts into a handful of classes, since the text names objects and numbers.
 fn cause_class(cause: Option<&str>) -> &'static str {
-    let Some(cause) = cause else { return "unknown" };
+    // A person gives no cause.
+    let Some(cause) = cause else { return "manual" };
     let lower = cause.to_lowercase();
     let classes = [
         ("background analysis", "background_analysis"),
@@ -124,9 +125,6 @@ fn cause_class(cause: Option<&str>) -> &'static str {
         ("analysis", "analysis"),
         ("deadline", "progress_deadline"),
         ("progress", "progress_deadline"),
-        ("annotation", "manual"),
-        ("manual", "manual"),
-        ("user", "manual"),
     ];
     classes.into_iter().find(|(word, _)| lower.contains(word)).map_or("other", |(_, class)| class)
 }

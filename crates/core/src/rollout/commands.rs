@@ -23,12 +23,12 @@ enum Command {
     Retry,
 }
 
-/// Commands in the order in which they are looked at: who says stop and go at once is stopped.
+/// Commands in the order in which they are carried out: who says go and stop at once is stopped.
 const COMMANDS: [(&str, Command); 4] = [
-    (labels::ABORT, Command::Abort),
     (labels::RETRY, Command::Retry),
     (labels::PROMOTE, Command::Promote),
     (labels::PROMOTE_FULL, Command::PromoteFull),
+    (labels::ABORT, Command::Abort),
 ];
 
 /// Completes what clients began by patching status, as `kubectl argo rollouts` does: an abort gets its time and goes
@@ -71,6 +71,9 @@ pub(crate) fn announce_abort(scene: &Scene<'_>, state: &mut State) {
 
 /// Carries out the commands that were not handled before, and remembers them.
 pub(crate) fn carry_out(scene: &Scene<'_>, state: &mut State) {
+    if !remembers(scene) {
+        return;
+    }
     let annotations = scene.observed.rollout.metadata.annotations.clone().unwrap_or_default();
     forget_old(state, &annotations);
     for (key, command) in COMMANDS {
@@ -103,6 +106,12 @@ pub(crate) fn carry_out(scene: &Scene<'_>, state: &mut State) {
 fn is_final(state: &State, token: &str, handled: &HandledCommand) -> bool {
     let (hash, _) = token.split_once(':').unwrap_or((token, ""));
     handled.revision == state.current_hash || hash != state.current_hash
+}
+
+/// Whether the status keeps what was handled. Definitions of another controller cut our field off, and then a token would
+/// act again at every look; a status that was never written by us shows after one write which it is.
+fn remembers(scene: &Scene<'_>) -> bool {
+    scene.observed.rollout.status.as_ref().is_some_and(|status| status.serin.is_some())
 }
 
 /// A token that stays in git after its revision is gone must not promote the next one: it counts as handled for as

@@ -118,10 +118,12 @@ impl<'a> Mesh<'a> {
 
     /// Why the routes do not carry a canary weight; `None` if they do.
     pub(crate) fn differs_from(&self, desired: i32) -> Option<Hold> {
-        if self.weights().all(|weights| weights.carries(desired)) {
+        // Foreign destinations that leave no room at all would otherwise let a version pass that nobody ever called.
+        let carries = |weights: &RouteWeights| weights.carries(desired) && (desired == 0 || weights.room_for(desired) > 0);
+        if self.weights().all(carries) {
             return None;
         }
-        let observed = self.weights().find(|w| !w.carries(desired)).map_or(desired, |w| w.canary);
+        let observed = self.weights().find(|w| !carries(w)).map_or(desired, |w| w.canary);
         Some(Hold::WeightNotObserved { desired, observed })
     }
 

@@ -84,7 +84,7 @@ fn address_of(metric: &PrometheusMetric, default: Option<&str>) -> Result<Addres
     let default = default.filter(|address| !address.trim().is_empty());
     let Some(text) = own.or(default) else {
         return Err("prometheus address is not configured; set provider.prometheus.address, or the environment \
-                    variable SERIN_PROMETHEUS_ADDRESS of the controller"
+                    variable ARGO_ROLLOUTS_PROMETHEUS_ADDRESS of the controller"
             .to_owned());
     };
     Address::parse(text)
