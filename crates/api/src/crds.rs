@@ -3,9 +3,7 @@
 mod pod_template;
 mod schema;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps,
-};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSONSchemaProps};
 use kube_core::CustomResourceExt;
 use serde_json::{Value, json};
 
@@ -38,10 +36,7 @@ const REQUIRED: [(&str, &[&str]); 39] = [
     ("canaryVirtualNodeRef", &["name"]),
     ("cloudWatch", &["metricDataQueries"]),
     ("controlScope", &["region", "scope", "step"]),
-    (
-        "destinationRule",
-        &["canarySubsetName", "name", "stableSubsetName"],
-    ),
+    ("destinationRule", &["canarySubsetName", "name", "stableSubsetName"]),
     ("dryRun", &["metricName"]),
     ("experiment", &["templates"]),
     ("experimentScope", &["region", "scope", "step"]),
@@ -68,10 +63,7 @@ const REQUIRED: [(&str, &[&str]); 39] = [
     ("newRelic", &["query"]),
     ("pingPong", &["pingService", "pongService"]),
     ("plugin", &["name"]),
-    (
-        "preferredDuringSchedulingIgnoredDuringExecution",
-        &["weight"],
-    ),
+    ("preferredDuringSchedulingIgnoredDuringExecution", &["weight"]),
     ("replicaProgressThreshold", &["type", "value"]),
     ("route", &["name"]),
     ("scopes", &["controlScope", "experimentScope", "name"]),
@@ -83,34 +75,17 @@ const REQUIRED: [(&str, &[&str]); 39] = [
     ("templates", &["name", "specRef"]),
     ("threshold", &["marginal", "pass"]),
     ("traefik", &["weightedTraefikServiceName"]),
-    (
-        "virtualNodeGroup",
-        &["canaryVirtualNodeRef", "stableVirtualNodeRef"],
-    ),
+    ("virtualNodeGroup", &["canaryVirtualNodeRef", "stableVirtualNodeRef"]),
     ("virtualService", &["name"]),
     ("virtualServices", &["name"]),
     ("web", &["url"]),
 ];
 
 /// Defaults that the API server fills in, by property; the same as those of Argo Rollouts.
-const DATADOG_DEFAULTS: [(&str, &str); 3] = [
-    ("apiVersion", "v1"),
-    ("interval", "5m"),
-    ("requestTimeout", "10s"),
-];
+const DATADOG_DEFAULTS: [(&str, &str); 3] = [("apiVersion", "v1"), ("interval", "5m"), ("requestTimeout", "10s")];
 
 /// The aggregators that Datadog knows.
-const DATADOG_AGGREGATORS: [&str; 9] = [
-    "avg",
-    "min",
-    "max",
-    "sum",
-    "last",
-    "percentile",
-    "mean",
-    "l2norm",
-    "area",
-];
+const DATADOG_AGGREGATORS: [&str; 9] = ["avg", "min", "max", "sum", "last", "percentile", "mean", "l2norm", "area"];
 
 fn finish(mut definition: CustomResourceDefinition) -> CustomResourceDefinition {
     let kind = definition.spec.names.kind.as_str();
@@ -133,11 +108,7 @@ fn finish(mut definition: CustomResourceDefinition) -> CustomResourceDefinition 
 fn finish_schema(kind: &str, root: &JSONSchemaProps) -> JSONSchemaProps {
     let mut root = serde_json::to_value(root).expect("a schema has only string keys");
     schema::clean(&mut root);
-    for (property, json_type) in [
-        ("apiVersion", "string"),
-        ("kind", "string"),
-        ("metadata", "object"),
-    ] {
+    for (property, json_type) in [("apiVersion", "string"), ("kind", "string"), ("metadata", "object")] {
         root["properties"][property] = json!({ "type": json_type });
     }
     let spec = &mut root["properties"]["spec"];
@@ -158,10 +129,7 @@ fn finish_schema(kind: &str, root: &JSONSchemaProps) -> JSONSchemaProps {
 /// that of its items if it is a list.
 fn finish_spec_property(name: &str, node: &mut Value) -> bool {
     let required = REQUIRED.iter().find(|(property, fields)| {
-        *property == name
-            && fields
-                .iter()
-                .all(|field| node["properties"].get(field).is_some())
+        *property == name && fields.iter().all(|field| node["properties"].get(field).is_some())
     });
     if let Some((_, fields)) = required {
         node["required"] = json!(fields);

@@ -46,15 +46,10 @@ impl fmt::Display for Undecodable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAnObject(kind) => write!(f, "expected a JSON object, found {kind}"),
-            Self::NoName => {
-                f.write_str("metadata.name is missing or empty; give the object a name")
-            }
+            Self::NoName => f.write_str("metadata.name is missing or empty; give the object a name"),
             Self::Unreadable(reason) => f.write_str(reason),
             Self::TooManyFields(first) => {
-                write!(
-                    f,
-                    "more than {DROPPED_MAX} fields are malformed, the first is {first}"
-                )
+                write!(f, "more than {DROPPED_MAX} fields are malformed, the first is {first}")
             }
         }
     }
@@ -77,26 +72,18 @@ pub fn decode<T: DeserializeOwned>(value: Value) -> Result<Decoded<T>, Undecodab
             return Err(Undecodable::NotAnObject(kind_of(&value)));
         }
     };
-    let name = members
-        .get("metadata")
-        .and_then(|metadata| metadata["name"].as_str());
+    let name = members.get("metadata").and_then(|metadata| metadata["name"].as_str());
     let Some(name) = name.filter(|name| !name.is_empty()) else {
         return Err(Undecodable::NoName);
     };
     if let Ok(object) = T::deserialize(&members) {
-        return Ok(Decoded {
-            object,
-            dropped: Vec::new(),
-        });
+        return Ok(Decoded { object, dropped: Vec::new() });
     }
     let mut dropped = Vec::new();
     let fitted = fit_root(name, &members, &mut dropped, &|candidate| {
-        T::deserialize(candidate)
-            .map(drop)
-            .map_err(|error| error.to_string())
+        T::deserialize(candidate).map(drop).map_err(|error| error.to_string())
     })?;
-    let object =
-        T::deserialize(fitted).map_err(|error| Undecodable::Unreadable(error.to_string()))?;
+    let object = T::deserialize(fitted).map_err(|error| Undecodable::Unreadable(error.to_string()))?;
     Ok(Decoded { object, dropped })
 }
 
@@ -132,12 +119,7 @@ fn fit_root(
 }
 
 /// The largest part of `value` that can be read in its place, or nothing.
-fn fit(
-    value: &Value,
-    path: &str,
-    dropped: &mut Vec<DroppedField>,
-    accepts: Accepts<'_>,
-) -> Option<Value> {
+fn fit(value: &Value, path: &str, dropped: &mut Vec<DroppedField>, accepts: Accepts<'_>) -> Option<Value> {
     let Err(reason) = accepts(value.clone()) else {
         return Some(value.clone());
     };
@@ -154,16 +136,8 @@ fn fit(
             fit_items(&entries, path, &mut kept, dropped, accepts);
             Some(Value::Array(kept))
         }
-        Value::Object(_)
-        | Value::Array(_)
-        | Value::Null
-        | Value::Bool(_)
-        | Value::Number(_)
-        | Value::String(_) => {
-            dropped.push(DroppedField {
-                path: path.to_owned(),
-                reason,
-            });
+        Value::Object(_) | Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            dropped.push(DroppedField { path: path.to_owned(), reason });
             None
         }
     }
@@ -182,17 +156,10 @@ fn fit_members(
     }
     let with = |base: &Map<String, Value>, added: &[(&String, Value)]| {
         let mut trial = base.clone();
-        trial.extend(
-            added
-                .iter()
-                .map(|(key, value)| ((*key).clone(), value.clone())),
-        );
+        trial.extend(added.iter().map(|(key, value)| ((*key).clone(), value.clone())));
         trial
     };
-    let all: Vec<_> = entries
-        .iter()
-        .map(|(key, value)| (*key, (*value).clone()))
-        .collect();
+    let all: Vec<_> = entries.iter().map(|(key, value)| (*key, (*value).clone())).collect();
     let trial = with(kept, &all);
     if accepts(Value::Object(trial.clone())).is_ok() {
         *kept = trial;

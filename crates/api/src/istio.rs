@@ -115,9 +115,4 @@ wire! {
     }
 }
 
-always_written!(
-    ObjectMeta,
-    VirtualServiceSpec,
-    DestinationRuleSpec,
-    Destination
-);
+always_written!(ObjectMeta, VirtualServiceSpec, DestinationRuleSpec, Destination);

@@ -61,11 +61,8 @@ impl Serialize for Time {
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        let instant = DateTime::parse_from_rfc3339(&text).map_err(|_| {
-            de::Error::custom(format_args!(
-                "`{text}` is not a time such as 2026-01-31T12:00:00Z"
-            ))
-        })?;
+        let instant = DateTime::parse_from_rfc3339(&text)
+            .map_err(|_| de::Error::custom(format_args!("`{text}` is not a time such as 2026-01-31T12:00:00Z")))?;
         Ok(Self(instant.to_utc()))
     }
 }
@@ -86,15 +83,8 @@ impl JsonSchema for Time {
 
 fn to_timestamp(instant: DateTime<Utc>) -> Timestamp {
     // Chrono counts a leap second as up to two thousand milliseconds of the second before it; jiff has no leap seconds.
-    let nanoseconds = instant
-        .timestamp_subsec_nanos()
-        .min(999_999_999)
-        .cast_signed();
-    let end = if instant < DateTime::UNIX_EPOCH {
-        Timestamp::MIN
-    } else {
-        Timestamp::MAX
-    };
+    let nanoseconds = instant.timestamp_subsec_nanos().min(999_999_999).cast_signed();
+    let end = if instant < DateTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
     Timestamp::new(instant.timestamp(), nanoseconds).unwrap_or(end)
 }
 
@@ -117,54 +107,23 @@ mod tests {
         assert_eq!(there_and_back, time, "{case}: through MicroTime");
         let kubernetes = time.to_kubernetes();
         assert_eq!(Time::from(&kubernetes), time, "{case}: through Time");
-        assert_eq!(
-            serde_json::to_value(kubernetes).unwrap(),
-            written,
-            "{case}: by Kubernetes"
-        );
+        assert_eq!(serde_json::to_value(kubernetes).unwrap(), written, "{case}: by Kubernetes");
     }
 
     #[test]
     fn times_are_written_in_whole_seconds_of_utc() {
-        check(
-            "whole seconds stay",
-            "2026-01-31T12:00:59Z",
-            "2026-01-31T12:00:59Z",
-        );
-        check(
-            "fractions are cut off",
-            "2026-01-31T12:00:59.999999999Z",
-            "2026-01-31T12:00:59Z",
-        );
-        check(
-            "other zones become UTC",
-            "2026-01-31T12:00:59+02:00",
-            "2026-01-31T10:00:59Z",
-        );
-        check(
-            "times before 1970 keep their fraction",
-            "1969-12-31T23:59:58.25Z",
-            "1969-12-31T23:59:58Z",
-        );
-        check(
-            "the first year",
-            "0001-01-01T00:00:00Z",
-            "0001-01-01T00:00:00Z",
-        );
-        check(
-            "the last whole day",
-            "9999-12-29T23:59:59Z",
-            "9999-12-29T23:59:59Z",
-        );
+        check("whole seconds stay", "2026-01-31T12:00:59Z", "2026-01-31T12:00:59Z");
+        check("fractions are cut off", "2026-01-31T12:00:59.999999999Z", "2026-01-31T12:00:59Z");
+        check("other zones become UTC", "2026-01-31T12:00:59+02:00", "2026-01-31T10:00:59Z");
+        check("times before 1970 keep their fraction", "1969-12-31T23:59:58.25Z", "1969-12-31T23:59:58Z");
+        check("the first year", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z");
+        check("the last whole day", "9999-12-29T23:59:59Z", "9999-12-29T23:59:59Z");
     }
 
     #[test]
     fn a_malformed_time_is_named() {
         let error = serde_json::from_value::<Time>("yesterday".into()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`yesterday` is not a time such as 2026-01-31T12:00:00Z"
-        );
+        assert_eq!(error.to_string(), "`yesterday` is not a time such as 2026-01-31T12:00:00Z");
     }
 
     #[test]
@@ -179,9 +138,6 @@ mod tests {
     fn a_leap_second_becomes_the_end_of_the_second_before() {
         let time: Time = serde_json::from_value("2016-12-31T23:59:60Z".into()).unwrap();
         let kubernetes = time.to_kubernetes();
-        assert_eq!(
-            serde_json::to_value(kubernetes).unwrap(),
-            "2016-12-31T23:59:59Z"
-        );
+        assert_eq!(serde_json::to_value(kubernetes).unwrap(), "2016-12-31T23:59:59Z");
     }
 }

@@ -203,21 +203,13 @@ mod tests {
         check("a duration", &json!("10m"), None, None);
         check("a placeholder", &json!("{{args.limit}}"), None, None);
         check("an empty text", &json!(""), None, None);
-        check(
-            "more than a number can hold",
-            &json!("99999999999999999999"),
-            None,
-            None,
-        );
+        check("more than a number can hold", &json!("99999999999999999999"), None, None);
     }
 
     #[test]
     fn fractions_and_lists_are_neither() {
         for wire in [json!(1.5), json!([1]), json!({}), json!(true)] {
-            assert!(
-                serde_json::from_value::<IntOrString>(wire.clone()).is_err(),
-                "{wire}"
-            );
+            assert!(serde_json::from_value::<IntOrString>(wire.clone()).is_err(), "{wire}");
         }
     }
 }

@@ -3,20 +3,14 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use serin_api::{
-    AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, Experiment, Rollout, crds, decode,
-};
+use serin_api::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, Experiment, Rollout, crds, decode};
 
 /// Reads `manifest` as `T` without a loss, and writes the same again.
 fn check<T: DeserializeOwned + Serialize>(case: &str, manifest: &Value) -> T {
     let decoded = decode::<T>(manifest.clone()).unwrap_or_else(|error| panic!("{case}: {error}"));
     assert_eq!(decoded.dropped, [], "{case}");
     let written = serde_json::to_value(&decoded.object).expect("all kinds can be written");
-    assert_eq!(
-        differences("", manifest, &written),
-        Vec::<String>::new(),
-        "{case}"
-    );
+    assert_eq!(differences("", manifest, &written), Vec::<String>::new(), "{case}");
     decoded.object
 }
 
@@ -27,9 +21,7 @@ fn differences(path: &str, expected: &Value, found: &Value) -> Vec<String> {
             let keys: std::collections::BTreeSet<_> = expected.keys().chain(found.keys()).collect();
             keys.into_iter()
                 .flat_map(|key| {
-                    let of = |side: &serde_json::Map<String, Value>| {
-                        side.get(key).cloned().unwrap_or_default()
-                    };
+                    let of = |side: &serde_json::Map<String, Value>| side.get(key).cloned().unwrap_or_default();
                     differences(&format!("{path}.{key}"), &of(expected), &of(found))
                 })
                 .collect()
@@ -38,9 +30,7 @@ fn differences(path: &str, expected: &Value, found: &Value) -> Vec<String> {
             .iter()
             .zip(found)
             .enumerate()
-            .flat_map(|(index, (expected, found))| {
-                differences(&format!("{path}[{index}]"), expected, found)
-            })
+            .flat_map(|(index, (expected, found))| differences(&format!("{path}[{index}]"), expected, found))
             .collect(),
         _ if expected == found => Vec::new(),
         _ => vec![format!("{path} was {expected} and became {found}")],
@@ -72,14 +62,8 @@ fn unused(path: &str, schema: &Value, value: &Value) -> Vec<String> {
 fn every_field_of_every_kind_survives() {
     let kitchen_sinks = [
         ("Rollout", include_str!("kitchen_sink/rollout.json")),
-        (
-            "AnalysisTemplate",
-            include_str!("kitchen_sink/analysis_template.json"),
-        ),
-        (
-            "AnalysisRun",
-            include_str!("kitchen_sink/analysis_run.json"),
-        ),
+        ("AnalysisTemplate", include_str!("kitchen_sink/analysis_template.json")),
+        ("AnalysisRun", include_str!("kitchen_sink/analysis_run.json")),
         ("Experiment", include_str!("kitchen_sink/experiment.json")),
     ];
     for (kind, text) in kitchen_sinks {
@@ -90,45 +74,26 @@ fn every_field_of_every_kind_survives() {
             "AnalysisRun" => drop(check::<AnalysisRun>(kind, &manifest)),
             _ => drop(check::<Experiment>(kind, &manifest)),
         }
-        let definition = crds()
-            .into_iter()
-            .find(|crd| crd.spec.names.kind == kind)
-            .unwrap();
-        let schema = definition.spec.versions[0]
-            .schema
-            .as_ref()
-            .unwrap()
-            .open_api_v3_schema
-            .as_ref()
-            .unwrap();
+        let definition = crds().into_iter().find(|crd| crd.spec.names.kind == kind).unwrap();
+        let schema = definition.spec.versions[0].schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap();
         let schema = serde_json::to_value(schema).unwrap();
-        assert_eq!(
-            unused(kind, &schema, &manifest),
-            Vec::<String>::new(),
-            "the kitchen sink misses fields"
-        );
+        assert_eq!(unused(kind, &schema, &manifest), Vec::<String>::new(), "the kitchen sink misses fields");
     }
 }
 
 #[test]
 fn both_kinds_of_template_have_the_same_spec() {
-    let mut manifest: Value =
-        serde_json::from_str(include_str!("kitchen_sink/analysis_template.json")).unwrap();
+    let mut manifest: Value = serde_json::from_str(include_str!("kitchen_sink/analysis_template.json")).unwrap();
     let template: AnalysisTemplate = check("a template", &manifest);
     manifest["kind"] = json!("ClusterAnalysisTemplate");
-    manifest["metadata"]
-        .as_object_mut()
-        .unwrap()
-        .remove("namespace");
-    let cluster_template: ClusterAnalysisTemplate =
-        check("a template for all namespaces", &manifest);
+    manifest["metadata"].as_object_mut().unwrap().remove("namespace");
+    let cluster_template: ClusterAnalysisTemplate = check("a template for all namespaces", &manifest);
     assert_eq!(cluster_template.spec.0, template.spec);
 }
 
 #[test]
 fn a_canary_by_subsets_of_an_existing_deployment_survives() {
-    let role =
-        |role: &str| json!({ "labels": { "version": role }, "annotations": { "version": role } });
+    let role = |role: &str| json!({ "labels": { "version": role }, "annotations": { "version": role } });
     let rollout: Rollout = check(
         "a Rollout that takes its template from a Deployment",
         &json!({
@@ -168,23 +133,10 @@ fn a_canary_by_subsets_of_an_existing_deployment_survives() {
     );
     let canary = rollout.spec.strategy.canary.unwrap();
     assert_eq!(canary.steps[0].set_weight, Some(10));
-    assert_eq!(
-        canary.steps[3].pause.as_ref().unwrap().duration,
-        Some(300.into())
-    );
+    assert_eq!(canary.steps[3].pause.as_ref().unwrap().duration, Some(300.into()));
     assert_eq!(canary.steps[4].pause.as_ref().unwrap().duration, None);
     assert_eq!(canary.analysis.unwrap().starting_step, Some(2));
-    assert_eq!(
-        canary
-            .traffic_routing
-            .unwrap()
-            .istio
-            .unwrap()
-            .virtual_service
-            .unwrap()
-            .name,
-        "reviews"
-    );
+    assert_eq!(canary.traffic_routing.unwrap().istio.unwrap().virtual_service.unwrap().name, "reviews");
 }
 
 #[test]
@@ -212,23 +164,8 @@ fn a_template_that_asks_skywalking_survives() {
         }),
     );
     let metric = &template.spec.metrics[0];
-    assert_eq!(
-        metric
-            .failure_limit
-            .as_ref()
-            .and_then(serin_api::IntOrString::as_int),
-        Some(3)
-    );
-    assert_eq!(
-        metric
-            .provider
-            .skywalking
-            .as_ref()
-            .unwrap()
-            .interval
-            .as_deref(),
-        Some("3m")
-    );
+    assert_eq!(metric.failure_limit.as_ref().and_then(serin_api::IntOrString::as_int), Some(3));
+    assert_eq!(metric.provider.skywalking.as_ref().unwrap().interval.as_deref(), Some("3m"));
 }
 
 #[test]
@@ -258,11 +195,7 @@ fn a_status_is_written_as_clients_expect_it() {
     status.pause_conditions.clear();
     let written = serde_json::to_value(status).unwrap();
     assert_eq!(written.get("controllerPause"), None, "false is left out");
-    assert_eq!(
-        written.get("pauseConditions"),
-        None,
-        "an empty list is left out"
-    );
+    assert_eq!(written.get("pauseConditions"), None, "an empty list is left out");
 }
 
 #[test]
@@ -274,13 +207,7 @@ fn the_steps_are_written_in_the_order_of_the_step_hash() {
             { "setMirrorRoute": { "percentage": 5, "name": "m", "match": [{ "path": { "exact": "/" } }] } },
         ] } } },
     });
-    let canary = decode::<Rollout>(rollout)
-        .unwrap()
-        .object
-        .spec
-        .strategy
-        .canary
-        .unwrap();
+    let canary = decode::<Rollout>(rollout).unwrap().object.spec.strategy.canary.unwrap();
     assert_eq!(
         serde_json::to_string(&canary.steps).unwrap(),
         concat!(

@@ -21,10 +21,7 @@ const LIST_KEYS: [(&str, &[&str]); 13] = [
     ("ports", &["containerPort", "protocol"]),
     ("resourceClaims", &["name"]),
     ("schedulingGates", &["name"]),
-    (
-        "topologySpreadConstraints",
-        &["topologyKey", "whenUnsatisfiable"],
-    ),
+    ("topologySpreadConstraints", &["topologyKey", "whenUnsatisfiable"]),
     ("volumeDevices", &["devicePath"]),
     ("volumeMounts", &["mountPath"]),
 ];
@@ -44,13 +41,7 @@ const ATOMIC_OBJECTS: [&str; 10] = [
 ];
 
 /// References to objects whose name may be empty.
-const REFERENCES: [&str; 5] = [
-    "configMapKeyRef",
-    "configMapRef",
-    "imagePullSecrets",
-    "secretKeyRef",
-    "secretRef",
-];
+const REFERENCES: [&str; 5] = ["configMapKeyRef", "configMapRef", "imagePullSecrets", "secretKeyRef", "secretRef"];
 
 /// The schema of a pod template.
 pub(super) fn pod_template() -> Value {
@@ -82,10 +73,7 @@ fn open_up(spec: &mut Value) {
     schema::strip_descriptions(spec);
     schema::each(spec, &mut |node| {
         if node.contains_key("properties") {
-            node.insert(
-                "x-kubernetes-preserve-unknown-fields".to_owned(),
-                json!(true),
-            );
+            node.insert("x-kubernetes-preserve-unknown-fields".to_owned(), json!(true));
         }
         if let Some(Value::Object(properties)) = node.get_mut("properties") {
             for (name, property) in properties {
@@ -110,11 +98,7 @@ fn finish_property(name: &str, property: &mut Value) {
         property["x-kubernetes-list-type"] = json!("map");
         property["x-kubernetes-list-map-keys"] = json!(keys);
     }
-    let node = if property.get("items").is_some() {
-        &mut property["items"]
-    } else {
-        property
-    };
+    let node = if property.get("items").is_some() { &mut property["items"] } else { property };
     if ATOMIC_OBJECTS.contains(&name) {
         node["x-kubernetes-map-type"] = json!("atomic");
     }

@@ -6,23 +6,13 @@ use serde_json::{Map, Value, json};
 
 /// Keywords that say nothing to the API server, or the wrong thing: our defaults are those of Rust, not of the API, and
 /// without `nullable` the API server removes nulls before anybody sees them.
-const MEANINGLESS: [&str; 6] = [
-    "$schema",
-    "title",
-    "default",
-    "nullable",
-    "minimum",
-    "uniqueItems",
-];
+const MEANINGLESS: [&str; 6] = ["$schema", "title", "default", "nullable", "minimum", "uniqueItems"];
 
 /// The schema of a type, without references.
 pub(super) fn of<T: JsonSchema>() -> Value {
     let mut settings = SchemaSettings::openapi3();
     settings.inline_subschemas = true;
-    let mut schema = settings
-        .into_generator()
-        .into_root_schema_for::<T>()
-        .to_value();
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
     clean(&mut schema);
     schema
 }

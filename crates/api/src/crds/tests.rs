@@ -33,10 +33,7 @@ fn schema_of(definition: &CustomResourceDefinition) -> Value {
 }
 
 fn definition(kind: &str) -> CustomResourceDefinition {
-    crds()
-        .into_iter()
-        .find(|definition| definition.spec.names.kind == kind)
-        .unwrap()
+    crds().into_iter().find(|definition| definition.spec.names.kind == kind).unwrap()
 }
 
 /// What is wrong with a schema and the schemas in it, by the API server's rules for structural schemas.
@@ -46,45 +43,28 @@ fn faults(path: &str, schema: &Value) -> Vec<String> {
         return vec![format!("{path}: not a schema")];
     };
     let set = |keyword: &str| node.get(keyword) == Some(&Value::Bool(true));
-    for keyword in node
-        .keys()
-        .filter(|keyword| !KEYWORDS.contains(&keyword.as_str()))
-    {
+    for keyword in node.keys().filter(|keyword| !KEYWORDS.contains(&keyword.as_str())) {
         faults.push(format!("{path}: keyword {keyword}"));
     }
     let free = set("x-kubernetes-preserve-unknown-fields");
     let kind = node.get("type").and_then(Value::as_str);
     match kind {
         None if free || set("x-kubernetes-int-or-string") => {}
-        Some("object" | "array" | "string" | "integer" | "boolean")
-            if !set("x-kubernetes-int-or-string") => {}
+        Some("object" | "array" | "string" | "integer" | "boolean") if !set("x-kubernetes-int-or-string") => {}
         _ => faults.push(format!("{path}: type {kind:?}")),
     }
     if node.contains_key("items") != (kind == Some("array")) {
         faults.push(format!("{path}: items and the type array belong together"));
     }
-    if (node.contains_key("properties") || node.contains_key("additionalProperties"))
-        && kind != Some("object")
-    {
-        faults.push(format!(
-            "{path}: properties in something else than an object"
-        ));
+    if (node.contains_key("properties") || node.contains_key("additionalProperties")) && kind != Some("object") {
+        faults.push(format!("{path}: properties in something else than an object"));
     }
     if node.contains_key("properties") && node.contains_key("additionalProperties") {
         faults.push(format!("{path}: both properties and additionalProperties"));
     }
     let no_properties = json!({});
-    let properties = node
-        .get("properties")
-        .unwrap_or(&no_properties)
-        .as_object()
-        .unwrap();
-    for field in node
-        .get("required")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    let properties = node.get("properties").unwrap_or(&no_properties).as_object().unwrap();
+    for field in node.get("required").and_then(Value::as_array).into_iter().flatten() {
         if !properties.contains_key(field.as_str().unwrap()) {
             faults.push(format!("{path}: requires {field}, which it does not have"));
         }
@@ -103,23 +83,17 @@ fn faults(path: &str, schema: &Value) -> Vec<String> {
 
 /// The keys of a list must be required or have a default, and only maps have keys.
 fn list_faults(path: &str, schema: &Value) -> Vec<String> {
-    let keys = schema["x-kubernetes-list-map-keys"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
+    let keys = schema["x-kubernetes-list-map-keys"].as_array().cloned().unwrap_or_default();
     let is_map = schema["x-kubernetes-list-type"] == "map";
     if is_map == keys.is_empty() {
-        return vec![format!(
-            "{path}: keys and the list type map belong together"
-        )];
+        return vec![format!("{path}: keys and the list type map belong together")];
     }
     let items = &schema["items"];
     let required = items["required"].as_array().cloned().unwrap_or_default();
     keys.iter()
         .filter(|key| {
             let property = &items["properties"][key.as_str().unwrap()];
-            !property["type"].is_string()
-                || !(required.contains(key) || property.get("default").is_some())
+            !property["type"].is_string() || !(required.contains(key) || property.get("default").is_some())
         })
         .map(|key| format!("{path}: key {key} is neither required nor has a default"))
         .collect()
@@ -144,10 +118,7 @@ fn the_checker_finds_faults() {
             "a map with properties",
             json!({ "type": "object", "properties": {}, "additionalProperties": { "type": "string" } }),
         ),
-        (
-            "a requirement without a property",
-            json!({ "type": "object", "required": ["a"] }),
-        ),
+        ("a requirement without a property", json!({ "type": "object", "required": ["a"] })),
         (
             "an optional list key",
             json!({
@@ -167,11 +138,7 @@ fn the_checker_finds_faults() {
 fn each_definition_is_small_enough_for_kubectl_apply() {
     for definition in crds() {
         let bytes = serde_json::to_string(&definition).unwrap().len();
-        assert!(
-            bytes < APPLY_BYTES_MAX,
-            "{} has {bytes} bytes",
-            definition.spec.names.kind
-        );
+        assert!(bytes < APPLY_BYTES_MAX, "{} has {bytes} bytes", definition.spec.names.kind);
     }
 }
 
@@ -181,12 +148,7 @@ fn the_definitions_have_the_names_that_clients_use() {
         .into_iter()
         .map(|crd| {
             let short = crd.spec.names.short_names.unwrap().join(",");
-            (
-                crd.metadata.name.unwrap(),
-                short,
-                crd.spec.scope,
-                crd.spec.versions[0].name.clone(),
-            )
+            (crd.metadata.name.unwrap(), short, crd.spec.scope, crd.spec.versions[0].name.clone())
         })
         .collect();
     let expected = [
@@ -197,12 +159,7 @@ fn the_definitions_have_the_names_that_clients_use() {
         ("experiments", "exp", "Namespaced"),
     ]
     .map(|(plural, short, scope)| {
-        (
-            format!("{plural}.argoproj.io"),
-            short.to_owned(),
-            scope.to_owned(),
-            "v1alpha1".to_owned(),
-        )
+        (format!("{plural}.argoproj.io"), short.to_owned(), scope.to_owned(), "v1alpha1".to_owned())
     });
     assert_eq!(names, expected);
 }
@@ -211,39 +168,22 @@ fn the_definitions_have_the_names_that_clients_use() {
 fn only_a_rollout_has_subresources_but_runs_and_experiments_have_a_status() {
     for definition in crds() {
         let kind = definition.spec.names.kind.as_str();
-        let subresources = definition.spec.versions[0]
-            .subresources
-            .clone()
-            .unwrap_or_default();
+        let subresources = definition.spec.versions[0].subresources.clone().unwrap_or_default();
         assert_eq!(subresources.status.is_some(), kind == "Rollout", "{kind}");
         assert_eq!(subresources.scale.is_some(), kind == "Rollout", "{kind}");
-        let has_status = schema_of(&definition)
-            .pointer("/properties/status/properties/phase")
-            .is_some();
+        let has_status = schema_of(&definition).pointer("/properties/status/properties/phase").is_some();
         assert_eq!(has_status, !kind.ends_with("Template"), "{kind}");
     }
-    let scale = definition("Rollout").spec.versions[0]
-        .subresources
-        .clone()
-        .unwrap()
-        .scale
-        .unwrap();
+    let scale = definition("Rollout").spec.versions[0].subresources.clone().unwrap().scale.unwrap();
     assert_eq!(scale.spec_replicas_path, ".spec.replicas");
     assert_eq!(scale.status_replicas_path, ".status.HPAReplicas");
-    assert_eq!(
-        scale.label_selector_path.as_deref(),
-        Some(".status.selector")
-    );
+    assert_eq!(scale.label_selector_path.as_deref(), Some(".status.selector"));
 }
 
 #[test]
 fn a_rollout_may_hold_what_only_the_controller_judges() {
     let schema = schema_of(&definition("Rollout"));
-    let at = |pointer: &str| {
-        schema
-            .pointer(pointer)
-            .unwrap_or_else(|| panic!("{pointer} is missing"))
-    };
+    let at = |pointer: &str| schema.pointer(pointer).unwrap_or_else(|| panic!("{pointer} is missing"));
     let pod = "/properties/spec/properties/template/properties/spec";
     let container = format!("{pod}/properties/containers/items");
     for free in [
@@ -251,25 +191,15 @@ fn a_rollout_may_hold_what_only_the_controller_judges() {
         container.clone(),
         format!("{pod}/properties/volumes"),
         format!("{container}/properties/resources/properties/requests"),
-        "/properties/spec/properties/strategy/properties/canary/properties/trafficRouting/properties/plugins".to_owned(),
+        "/properties/spec/properties/strategy/properties/canary/properties/trafficRouting/properties/plugins"
+            .to_owned(),
     ] {
         assert_eq!(at(&free)["x-kubernetes-preserve-unknown-fields"], true, "{free}");
     }
-    assert_eq!(
-        at(&format!(
-            "{container}/properties/ports/items/properties/protocol"
-        ))["default"],
-        "TCP"
-    );
+    assert_eq!(at(&format!("{container}/properties/ports/items/properties/protocol"))["default"], "TCP");
     let selector = at("/properties/spec/properties/selector");
-    assert_eq!(
-        selector["x-kubernetes-validations"][0]["rule"],
-        "self == oldSelf"
-    );
-    assert_eq!(
-        at("/properties/spec/properties/strategy").get("required"),
-        None
-    );
+    assert_eq!(selector["x-kubernetes-validations"][0]["rule"], "self == oldSelf");
+    assert_eq!(at("/properties/spec/properties/strategy").get("required"), None);
     assert_eq!(at("/properties/spec").get("required"), None);
     assert_eq!(at("/properties/status").get("required"), None);
 }
