@@ -90,7 +90,8 @@ pub async fn demo(options: Options, show: &mut dyn FnMut(&Moment<'_>)) -> Result
         let cluster = world.cluster().clone();
         tokio::spawn(async move { cluster.serve(listener, std::future::pending::<()>()).await })
     });
-    let mut story = Story { chapters: options.chapters, next: 0, headline: "The first deployment".to_owned(), rest: None };
+    let mut story =
+        Story { chapters: options.chapters, next: 0, headline: "The first deployment".to_owned(), rest: None };
     let mut pace = Pace { began: start, real_began: Instant::now(), speed: options.speed.max(1.0) };
     loop {
         pace.catch_up(&mut world).await?;
@@ -163,7 +164,9 @@ impl Story {
 
 /// Whether every Rollout is Healthy or aborted.
 fn is_at_rest(world: &World) -> bool {
-    world.cluster().list(&ROLLOUTS, None).iter().all(|rollout| {
-        is_observed(rollout) && matches!(status_text(rollout, "phase"), "Healthy" | "Degraded")
-    })
+    world
+        .cluster()
+        .list(&ROLLOUTS, None)
+        .iter()
+        .all(|rollout| is_observed(rollout) && matches!(status_text(rollout, "phase"), "Healthy" | "Degraded"))
 }

@@ -23,7 +23,8 @@ impl FromStr for SetImage {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` has not the form WORKLOAD[/CONTAINER]=IMAGE, such as reviews=registry/reviews:v2");
+        let wrong =
+            || format!("`{text}` has not the form WORKLOAD[/CONTAINER]=IMAGE, such as reviews=registry/reviews:v2");
         let (target, image) = text.split_once('=').ok_or_else(wrong)?;
         let (workload, container) = match target.split_once('/') {
             Some((workload, container)) => (workload, Some(container.to_owned())),
@@ -83,9 +84,9 @@ pub fn set_image(cluster: &Cluster, change: &SetImage) -> Result<Changed, String
         Some(deployment) => (&DEPLOYMENTS, deployment.to_owned()),
         None => (&ROLLOUTS, text(rollout, "name")),
     };
-    let object = cluster
-        .get(resource, &namespace, &name)
-        .map_err(|_| format!("{} {name}, which Rollout {} refers to, does not exist", resource.kind, text(rollout, "name")))?;
+    let object = cluster.get(resource, &namespace, &name).map_err(|_| {
+        format!("{} {name}, which Rollout {} refers to, does not exist", resource.kind, text(rollout, "name"))
+    })?;
     let index = container_index(&object, change)?;
     let pointer = format!("/spec/template/spec/containers/{index}/image");
     let before = object.pointer(&pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -124,7 +125,10 @@ mod tests {
     #[test]
     fn the_form_is_read() {
         let one: SetImage = "reviews=registry:5000/reviews:v2".parse().expect("a workload and an image");
-        assert_eq!((one.workload.as_str(), one.container, one.image.as_str()), ("reviews", None, "registry:5000/reviews:v2"));
+        assert_eq!(
+            (one.workload.as_str(), one.container, one.image.as_str()),
+            ("reviews", None, "registry:5000/reviews:v2")
+        );
         let two: SetImage = "web/app=x:1".parse().expect("a container too");
         assert_eq!(two.container.as_deref(), Some("app"));
         for wrong in ["reviews", "=x", "reviews=", "reviews/=x"] {

@@ -67,9 +67,8 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<Manifest>, Vec<ManifestError>> {
 /// # Errors
 /// As [`load`].
 pub fn parse(file: &Path, text: &str) -> Result<Vec<Manifest>, Vec<ManifestError>> {
-    let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|error| {
-        vec![whole(file, format!("is no valid YAML: {}", error.to_string().trim()))]
-    })?;
+    let documents: Vec<Value> = serde_saphyr::from_multiple(text)
+        .map_err(|error| vec![whole(file, format!("is no valid YAML: {}", error.to_string().trim()))])?;
     let (mut manifests, mut errors) = (Vec::new(), Vec::new());
     for (index, document) in documents.into_iter().enumerate() {
         unfold(file, index + 1, document, (&mut manifests, &mut errors));

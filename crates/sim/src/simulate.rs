@@ -169,7 +169,8 @@ impl Story {
         if status["abort"] == true && weight.unwrap_or(0) == 0 {
             return Some(End::Aborted);
         }
-        let is_new = status["stableRS"] == status["currentPodHash"] && is_observed(&rollout) && world.now() > self.began;
+        let is_new =
+            status["stableRS"] == status["currentPodHash"] && is_observed(&rollout) && world.now() > self.began;
         (is_new && stage::all_healthy(world)).then_some(End::Healthy)
     }
 
@@ -177,10 +178,12 @@ impl Story {
         let rollouts = world.cluster().list(&ROLLOUTS, None);
         let own = self.changed.as_ref().and_then(|changed| {
             rollouts.iter().find(|r| {
-                r["metadata"]["name"] == changed.rollout.as_str() && r["metadata"]["namespace"] == changed.namespace.as_str()
+                r["metadata"]["name"] == changed.rollout.as_str()
+                    && r["metadata"]["namespace"] == changed.namespace.as_str()
             })
         });
-        let rollout = own.or_else(|| rollouts.iter().find(|r| status_text(r, "phase") != "Healthy")).or(rollouts.first());
+        let rollout =
+            own.or_else(|| rollouts.iter().find(|r| status_text(r, "phase") != "Healthy")).or(rollouts.first());
         let text = |field: &str| rollout.map(|r| status_text(r, field).to_owned()).unwrap_or_default();
         Summary {
             end,
@@ -200,4 +203,3 @@ fn tell_all(timeline: &Timeline, tell: &mut dyn FnMut(&Entry)) {
         tell(&entry);
     }
 }
-

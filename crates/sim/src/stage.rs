@@ -47,13 +47,16 @@ pub struct Setup {
 pub fn set(world: &World, manifests: &[Manifest], namespace: Option<&str>) -> Result<Setup, StageError> {
     let namespace = namespace.map_or_else(|| only_namespace(manifests), str::to_owned);
     world.cluster().ensure_namespace(&namespace);
-    let (first, rest): (Vec<&Manifest>, Vec<&Manifest>) =
-        manifests.iter().partition(|m| m.object["kind"] == "Namespace" || m.object["kind"] == "CustomResourceDefinition");
+    let (first, rest): (Vec<&Manifest>, Vec<&Manifest>) = manifests
+        .iter()
+        .partition(|m| m.object["kind"] == "Namespace" || m.object["kind"] == "CustomResourceDefinition");
     let mut setup = Setup::default();
     let mut errors = Vec::new();
     for manifest in first.into_iter().chain(rest) {
         let mut object = manifest.object.clone();
-        if object.pointer("/metadata/namespace").and_then(Value::as_str).is_none() && manifest.object["kind"] != "Namespace" {
+        if object.pointer("/metadata/namespace").and_then(Value::as_str).is_none()
+            && manifest.object["kind"] != "Namespace"
+        {
             object["metadata"]["namespace"] = Value::String(namespace.clone());
         }
         match world.apply(object) {

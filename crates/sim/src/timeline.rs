@@ -165,13 +165,7 @@ impl Observer for Timeline {
 }
 
 impl Pages {
-    fn tell_rollout(
-        &mut self,
-        at: DateTime<Utc>,
-        object: &str,
-        observed: &rollout::Observed,
-        plan: &rollout::Plan,
-    ) {
+    fn tell_rollout(&mut self, at: DateTime<Utc>, object: &str, observed: &rollout::Observed, plan: &rollout::Plan) {
         let Some(status) = &plan.status else { return };
         let last = self.rollouts.entry(object.to_owned()).or_default();
         let mut told = Vec::new();
@@ -183,11 +177,7 @@ impl Pages {
             }
         }
         for event in plan.events.iter().filter(|event| event.reason != "RolloutStepCompleted") {
-            told.push(What::Event {
-                kind: event.kind,
-                reason: event.reason.clone(),
-                message: event.message.clone(),
-            });
+            told.push(What::Event { kind: event.kind, reason: event.reason.clone(), message: event.message.clone() });
         }
         tell_holds(last, plan, &mut told);
         let phase = (status.phase.clone().unwrap_or_default(), status.message.clone().unwrap_or_default());
@@ -256,4 +246,3 @@ fn tell_holds(last: &mut Last, plan: &rollout::Plan, told: &mut Vec<What>) {
     }
     last.holds = reasons;
 }
-

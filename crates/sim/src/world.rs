@@ -298,7 +298,9 @@ impl World {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Defect {
     /// It did not come to rest within one moment.
-    #[error("the controller did not come to rest at {at}; this is a defect of Serin, please report it with the manifests")]
+    #[error(
+        "the controller did not come to rest at {at}; this is a defect of Serin, please report it with the manifests"
+    )]
     Restless {
         /// The moment.
         at: DateTime<Utc>,

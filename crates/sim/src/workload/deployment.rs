@@ -22,16 +22,10 @@ pub(super) fn reconcile(cluster: &Cluster, deployment: &Value, now: DateTime<Utc
     }
     let namespace = text(deployment, "/metadata/namespace");
     let uid = text(deployment, "/metadata/uid");
-    let sets: Vec<Arc<Value>> = cluster
-        .list(&REPLICA_SETS, Some(namespace))
-        .into_iter()
-        .filter(|set| is_controlled_by(set, uid))
-        .collect();
-    let name = format!(
-        "{}-{}",
-        text(deployment, "/metadata/name"),
-        pod_hash(&deployment["spec"]["template"], HASH_SALT)
-    );
+    let sets: Vec<Arc<Value>> =
+        cluster.list(&REPLICA_SETS, Some(namespace)).into_iter().filter(|set| is_controlled_by(set, uid)).collect();
+    let name =
+        format!("{}-{}", text(deployment, "/metadata/name"), pod_hash(&deployment["spec"]["template"], HASH_SALT));
     let wanted = number(deployment, "/spec/replicas").unwrap_or(1);
     let newest = sets.iter().find(|set| text(set, "/metadata/name") == name);
     match newest {
@@ -70,7 +64,8 @@ fn create(cluster: &Cluster, deployment: &Value, name: &str, replicas: i64) {
 
 fn scale(cluster: &Cluster, set: &Value, replicas: i64) {
     let (namespace, name) = (text(set, "/metadata/namespace"), text(set, "/metadata/name"));
-    if let Err(error) = cluster.modify(&REPLICA_SETS, namespace, name, |set| set["spec"]["replicas"] = json!(replicas)) {
+    if let Err(error) = cluster.modify(&REPLICA_SETS, namespace, name, |set| set["spec"]["replicas"] = json!(replicas))
+    {
         tracing::debug!(%error, name, "the ReplicaSet was not scaled");
     }
 }

@@ -21,7 +21,8 @@ pub(super) fn reconcile(cluster: &Cluster, job: &Value, now: DateTime<Utc>) -> O
     if now < end {
         return Some(end);
     }
-    let failed = number_after(&script, "exit").unwrap_or(0) != 0 || deadline.is_some_and(|deadline| deadline < run_time);
+    let failed =
+        number_after(&script, "exit").unwrap_or(0) != 0 || deadline.is_some_and(|deadline| deadline < run_time);
     let (kind, count) = if failed { ("Failed", "failed") } else { ("Complete", "succeeded") };
     let (namespace, name) = (text(job, "/metadata/namespace"), text(job, "/metadata/name"));
     let written = cluster.modify(&JOBS, namespace, name, |job| {

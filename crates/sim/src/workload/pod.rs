@@ -37,7 +37,8 @@ pub(super) fn reconcile(
 
 fn write_status(cluster: &Cluster, pod: &Value, now: DateTime<Utc>, ready: &str) {
     let (namespace, name) = (text(pod, "/metadata/namespace"), text(pod, "/metadata/name"));
-    let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "lastTransitionTime": seconds(now)});
+    let condition =
+        |kind: &str, status: &str| json!({"type": kind, "status": status, "lastTransitionTime": seconds(now)});
     let edit = |pod: &mut Value| {
         let mut conditions: Vec<Value> = pod
             .pointer("/status/conditions")
@@ -90,9 +91,10 @@ fn is_broken(config: &PodConfig, pod: &Value) -> bool {
 fn gates_are_open(pod: &Value) -> bool {
     let conditions = pod.pointer("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
     let gates = pod.pointer("/spec/readinessGates").and_then(Value::as_array);
-    gates.into_iter().flatten().all(|gate| {
-        conditions.iter().any(|c| c["type"] == gate["conditionType"] && c["status"] == "True")
-    })
+    gates
+        .into_iter()
+        .flatten()
+        .all(|gate| conditions.iter().any(|c| c["type"] == gate["conditionType"] && c["status"] == "True"))
 }
 
 fn probe_delay(pod: &Value) -> i64 {

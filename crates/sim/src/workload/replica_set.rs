@@ -40,7 +40,7 @@ pub(super) fn fill(cluster: &Cluster, set: &Value) {
 pub(super) fn report(cluster: &Cluster, set: &Value, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let pods = pods_of(cluster, set);
     let min_ready = TimeDelta::seconds(number(set, "/spec/minReadySeconds").unwrap_or(0));
-    let ready_at: Vec<DateTime<Utc>> = pods.iter().filter_map(|pod| ready_since(pod)).map(|at| at + min_ready).collect();
+    let ready_at: Vec<DateTime<Utc>> = pods.iter().filter_map(ready_since).map(|at| at + min_ready).collect();
     let available = ready_at.iter().filter(|at| **at <= now).count();
     let mut status = json!({
         "replicas": pods.len(),

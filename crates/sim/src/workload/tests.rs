@@ -41,11 +41,8 @@ fn a_deployment_gets_ready_pods_and_follows_its_template() {
         .modify(&DEPLOYMENTS, "default", "web", |d| *d = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": d["metadata"], "spec": deployment("web:2", 2)["spec"], "status": d["status"]}))
         .expect("it is there");
     settle(&clock, &workloads);
-    let images: Vec<Value> = cluster
-        .list(&PODS, None)
-        .iter()
-        .map(|pod| pod["spec"]["containers"][0]["image"].clone())
-        .collect();
+    let images: Vec<Value> =
+        cluster.list(&PODS, None).iter().map(|pod| pod["spec"]["containers"][0]["image"].clone()).collect();
     assert_eq!(images, [json!("web:2"), json!("web:2")]);
     assert_eq!(cluster.list(&REPLICA_SETS, None).len(), 2, "the old ReplicaSet is kept for a rollback");
 }
@@ -72,6 +69,8 @@ fn a_job_ends_as_its_script_says() {
         cluster.create(&JOBS, job).expect("a new name");
     }
     settle(&clock, &workloads);
-    let end = |name: &str| cluster.get(&JOBS, "default", name).expect("it is there")["status"]["conditions"][0]["type"].clone();
+    let end = |name: &str| {
+        cluster.get(&JOBS, "default", name).expect("it is there")["status"]["conditions"][0]["type"].clone()
+    };
     assert_eq!((end("good"), end("bad")), (json!("Complete"), json!("Failed")));
 }
