@@ -68,3 +68,6 @@ pub struct Facts {
     /// True if the plan broke a safety rule and was dropped.
     pub unsafe_plan: bool,
 }
+
+#[cfg(test)]
+mod tests;

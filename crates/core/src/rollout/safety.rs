@@ -33,7 +33,7 @@ pub(crate) fn guard(observed: &Observed, spec: &Spec, plan: Plan) -> Plan {
 }
 
 /// The first rule that a plan would break, in words.
-fn violation(observed: &Observed, spec: &Spec, mesh: &Mesh<'_>, plan: &Plan) -> Option<String> {
+pub(super) fn violation(observed: &Observed, spec: &Spec, mesh: &Mesh<'_>, plan: &Plan) -> Option<String> {
     let pods = after_relabelling(observed, plan);
     let end_loses_all = || role_without_pods(observed, mesh, &pods);
     if plan.effects.iter().any(|planned| matches!(planned.effect, Effect::RelabelPod { .. }))

@@ -1,0 +1,53 @@
+//! What proxies may still believe: any mixture of the routes, and of the subsets, Services and pods, of the last moments.
+
+use crate::rollout::Observed;
+use crate::rollout::mesh::{Mesh, Role};
+use crate::rollout::parse::{Spec, parse};
+
+/// Observations of the last moments, the oldest first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lag {
+    seen: Vec<(Observed, Spec)>,
+    /// Whether nobody looks.
+    pub(super) ignored: bool,
+}
+
+impl Lag {
+    /// Takes in what there is now, and fails if a side could carry traffic that nobody answers: whichever routes and
+    /// whichever endpoints of the last moments a proxy knows, one of these endpoints must serve now.
+    #[track_caller]
+    pub(super) fn see(&mut self, now: &Observed) {
+        if self.ignored || now.rollout.status.as_ref().is_none_or(|status| status.stable_rs.is_none()) {
+            return;
+        }
+        let Ok(spec) = parse(now) else { return };
+        if spec.replicas == 0 {
+            // Nobody is asked to serve.
+            self.seen.clear();
+            return;
+        }
+        self.seen.push((now.clone(), spec));
+        let oldest = now.now - now.settings.propagation;
+        // The newest of those that are too old is still in force at the beginning of the window.
+        while self.seen.len() > 1 && self.seen[1].0.now <= oldest {
+            self.seen.remove(0);
+        }
+        for routes in &self.seen {
+            for endpoints in &self.seen {
+                if let Some(role) = unserved(routes, endpoints, now) {
+                    panic!("at {} nobody may answer for the {role} side", now.now);
+                }
+            }
+        }
+    }
+}
+
+/// A side that has weight in some routes, and behind which nobody of some endpoints serves now.
+fn unserved(routes: &(Observed, Spec), endpoints: &(Observed, Spec), now: &Observed) -> Option<Role> {
+    let (routed, known) = (Mesh::read(&routes.0, &routes.1)?, Mesh::read(&endpoints.0, &endpoints.1)?);
+    [Role::Canary, Role::Stable].into_iter().find(|role| {
+        let ready = known.end(*role).ready(&endpoints.0);
+        let serves = |name: &str| now.pods.iter().any(|pod| pod.name == name && pod.is_serving());
+        routed.carried(*role) > 0 && !ready.iter().any(|pod| serves(&pod.name))
+    })
+}

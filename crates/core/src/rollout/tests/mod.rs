@@ -1,0 +1,12 @@
+//! Whole updates without a cluster: plans come true at once, and every story comes to rest.
+
+mod analysis;
+mod clients;
+mod deadlines;
+mod guard;
+mod lag;
+mod revisions;
+mod scaling;
+mod updates;
+mod wire;
+mod world;

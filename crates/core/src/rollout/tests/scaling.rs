@@ -1,0 +1,157 @@
+//! Numbers of pods: scaling, canary scale, none at all, and autoscalers.
+
+use serde_json::{Value, json};
+
+use super::world::World;
+use crate::plan::Effect;
+
+#[test]
+fn a_canary_scale_is_in_force_until_the_last_step() {
+    let steps = json!([
+        {"pause": {}}, {"setCanaryScale": {"weight": 20}}, {"pause": {}}, {"setWeight": 60}, {"pause": {}},
+        {"setCanaryScale": {"replicas": 2}}, {"pause": {}}, {"setCanaryScale": {"matchTrafficWeight": true}}, {"pause": {}},
+        {"setCanaryScale": {"replicas": 1}}, {"pause": {}}, {"setWeight": 100}, {"pause": {}},
+    ]);
+    let mut world = World::hashes().steps(&steps).deployed();
+    world.set_image("v2");
+    world.settle();
+    let paused = |step: i32, weight: i32, pods: i32| {
+        let pods = if pods == 0 { String::new() } else { format!(", {pods} v2") };
+        format!("Paused (CanaryPauseStep), step {step}, {weight} %, 5 v1{pods}")
+    };
+    for line in [
+        paused(0, 0, 0),
+        paused(2, 0, 1),
+        paused(4, 60, 1),
+        paused(6, 60, 2),
+        paused(8, 60, 3),
+        paused(10, 60, 1),
+        paused(12, 100, 1),
+    ] {
+        assert_eq!(world.line(), line);
+        world.set_status(&json!({"pauseConditions": null}));
+        world.settle();
+    }
+    world.wait(60);
+    world.expect("Healthy, step 13, 0 %, 5 v2");
+}
+
+#[test]
+fn weights_fall_before_pods_go() {
+    let steps = json!([{"setWeight": 80}, {"pause": {}}, {"setWeight": 20}, {"pause": {}}]);
+    let mut world = World::roles().steps(&steps).deployed();
+    world.set_image("v2");
+    world.settle();
+    world.expect("Paused (CanaryPauseStep), step 1, 80 %, 5 v1, 4 v2");
+    world.set_status(&json!({"pauseConditions": null}));
+    world.turn();
+    world.expect("Progressing (more replicas need to be updated), step 2, 20 %, 5 v1, 4 v2");
+    world.settle();
+    world.expect("Paused (CanaryPauseStep), step 3, 20 %, 5 v1, 1 v2");
+}
+
+#[test]
+fn a_rollout_may_have_no_pods_at_all() {
+    for world in [World::roles(), World::hashes(), World::services(), World::both()] {
+        let mut world = world.deployed();
+        world.set_spec(&json!({"replicas": 0}));
+        world.settle();
+        world.expect("Healthy, step 2, 0 %");
+        world.set_image("v2");
+        world.settle();
+        assert_eq!(world.status().message.as_deref(), Some("CanaryPauseStep"), "{}", world.line());
+        world.set_status(&json!({"pauseConditions": null}));
+        world.wait(60);
+        world.expect("Healthy, step 2, 0 %");
+        world.set_spec(&json!({"replicas": 3}));
+        world.wait(60);
+        world.expect("Healthy, step 2, 0 %, 3 v2");
+    }
+}
+
+#[test]
+fn pods_may_go_and_come_back_in_the_middle_of_an_update() {
+    for world in [World::roles(), World::hashes(), World::services(), World::both()] {
+        let mut world = world.ignoring_outages().deployed();
+        world.set_image("v2");
+        world.settle();
+        world.set_spec(&json!({"replicas": 0}));
+        world.wait(60);
+        world.set_spec(&json!({"replicas": 10}));
+        world.wait(60);
+        world.expect("Paused (CanaryPauseStep), step 1, 20 %, 10 v1, 2 v2");
+        world.set_status(&json!({"promoteFull": true}));
+        world.wait(60);
+        world.expect("Healthy, step 2, 0 %, 10 v2");
+    }
+}
+
+#[test]
+fn a_number_of_pods_is_written_back_once() {
+    let mut world = World::hashes().spec(&json!({"replicas": null}));
+    let plan = world.turn();
+    assert!(plan.effects.iter().any(|p| p.effect == Effect::SetRolloutReplicas { replicas: 1 }), "{:?}", plan.effects);
+    let world = world.deployed();
+    world.expect("Healthy, step 2, 0 %, 1 v1");
+}
+
+#[test]
+fn an_autoscaler_sees_all_pods_and_the_selector() {
+    let mut world = World::hashes()
+        .spec(&json!({"selector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["web"]}]}}))
+        .deployed();
+    world.set_image("v2");
+    world.settle();
+    let status = world.status();
+    assert_eq!(status.selector.as_deref(), Some("app=web,app in (web)"));
+    assert_eq!((status.hpa_replicas, status.replicas, status.updated_replicas), (Some(6), Some(6), Some(1)));
+    assert_eq!((status.ready_replicas, status.available_replicas), (Some(6), Some(6)));
+    let generation = world.observed.rollout.metadata.generation.map(|generation| generation.to_string());
+    assert_eq!(status.observed_generation, generation);
+}
+
+/// An update of a basic canary to 50 %: the numbers of pods while the new version comes up, turn by turn.
+#[track_caller]
+fn check_basic(case: &str, canary: &Value, available_min: i32, pods_max: i32) {
+    let mut world = World::basic().steps(&json!([{"setWeight": 50}, {"pause": {}}])).canary(canary).deployed();
+    world.set_image("v2");
+    for _ in 0..30 {
+        world.turn();
+        let pods = i32::try_from(world.observed.pods.len()).expect("few");
+        assert!((available_min..=pods_max).contains(&pods), "{case}: {}", world.line());
+    }
+    world.settle();
+    let line = world.line();
+    assert!(line.starts_with("Paused (CanaryPauseStep), step 1"), "{case}: {line}");
+    world.set_status(&json!({"pauseConditions": null}));
+    for _ in 0..30 {
+        world.turn();
+        let pods = i32::try_from(world.observed.pods.len()).expect("few");
+        assert!((available_min..=pods_max).contains(&pods), "{case}: {}", world.line());
+    }
+    world.settle();
+    world.expect("Healthy, step 2, 5 v2");
+}
+
+#[test]
+fn a_basic_canary_keeps_within_surge_and_unavailability() {
+    check_basic("defaults: 25 %", &json!({}), 4, 7);
+    check_basic("surge alone", &json!({"maxSurge": 1, "maxUnavailable": 0}), 5, 6);
+    check_basic("no surge", &json!({"maxSurge": 0, "maxUnavailable": 1}), 4, 5);
+    check_basic("everything at once", &json!({"maxSurge": "100%", "maxUnavailable": "100%"}), 0, 10);
+}
+
+#[test]
+fn a_basic_canary_that_is_broken_takes_no_more_than_it_may() {
+    let mut world = World::basic().canary(&json!({"maxSurge": 0, "maxUnavailable": 1})).deployed();
+    world.broken.insert("v2".to_owned());
+    world.set_image("v2");
+    world.wait(700);
+    let name = world.rs("v2").name.clone();
+    world.expect(&format!(
+        "Degraded (ProgressDeadlineExceeded: ReplicaSet \"{name}\" has timed out progressing.), step 0, 4 v1, 1 v2"
+    ));
+    world.set_status(&json!({"abort": true}));
+    world.settle();
+    world.expect("Degraded (RolloutAborted: Rollout aborted update to revision 2), step 0, 5 v1");
+}
