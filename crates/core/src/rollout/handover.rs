@@ -98,6 +98,18 @@ impl Mesh<'_> {
         (unmoved && (surged || self.carried(Role::Canary) > 0))
             || (surged && (self.carried(Role::Canary) > 0 || turn_spread_at(scene, self, rs).is_some()))
     }
+
+    /// Whether pods of the stable ReplicaSet change their role, or did so a moment ago.
+    pub(crate) fn handover_needs_every_pod(&self, scene: &Scene<'_>, rs: &ReplicaSet) -> bool {
+        let under_way = is_behind_canary_side(self, rs) && self.carried(Role::Canary) > 0;
+        let is_served = pods_of(scene, rs).any(Pod::is_serving);
+        is_served && (under_way || turn_spread_at(scene, self, rs).is_some())
+    }
+}
+
+/// When the last change of routes, subsets or of the stable pods will have spread; `None` if it has.
+pub(crate) fn stable_pods_quiet_at(scene: &Scene<'_>, state: &State) -> Option<DateTime<Utc>> {
+    turn_spread_at(scene, scene.mesh.as_ref()?, scene.stable(state)?)
 }
 
 /// Whether a relabelling takes a pod out of no side that carries traffic, nor out of one that did a moment ago.

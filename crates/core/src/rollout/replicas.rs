@@ -69,10 +69,12 @@ pub(crate) fn sizes(scene: &Scene<'_>, state: &State) -> Vec<Size> {
     sizes
 }
 
-/// Stable keeps the full number, and one more while a lone pod changes its role (see `handover`).
+/// Stable keeps the full number, and one more while a lone pod changes its role (see `handover`). It gives no pod away
+/// while others change theirs: the ones to go might be the only ones that the mesh knows.
 fn stable_size(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> i32 {
-    let surge = scene.mesh.as_ref().is_some_and(|mesh| mesh.handover_needs_surge(scene, state, rs));
-    scene.spec.replicas + i32::from(surge)
+    let Some(mesh) = &scene.mesh else { return scene.spec.replicas };
+    let wanted = scene.spec.replicas + i32::from(mesh.handover_needs_surge(scene, state, rs));
+    if mesh.handover_needs_every_pod(scene, rs) { wanted.max(rs.replicas) } else { wanted }
 }
 
 /// The new revision's size; after an abort it keeps its pods until stable can do without them, and then for a while.
