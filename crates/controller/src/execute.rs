@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
+use serin_api::labels;
 use serin_core::plan::{Verb, Wake, Write};
 
 use crate::change::{Key, Kind, ObjectName};
@@ -168,7 +169,8 @@ impl Executor {
         }
     }
 
-    /// An object that exists counts as created if it has the controller that ours would have.
+    /// An object that exists counts as created if it has the controller that ours would have; a ReplicaSet only if it is
+    /// for the same pod template too, since pods of another one would be taken for the update.
     async fn already_exists(&self, write: &Write, name: &ObjectName, wanted: &Value) -> Result<Written, Outcome> {
         let kind = kind_of(write.target);
         let existing = self.cluster.get(&self.cluster.resource(kind), name).await;
@@ -177,13 +179,19 @@ impl Executor {
             Some(_) | None => Outcome::Failed(error),
         })?;
         let (theirs, ours) = (controller(&existing), controller(wanted));
-        if theirs.map(|owner| &owner["uid"]) == ours.map(|owner| &owner["uid"]) {
+        let is_ours = theirs.map(|owner| &owner["uid"]) == ours.map(|owner| &owner["uid"]);
+        let fits = kind != Kind::ReplicaSet || template_hash(&existing) == template_hash(wanted);
+        if is_ours && fits {
             return Ok(written(kind, name, "create", &existing));
         }
-        let owner = theirs.map_or("nobody".to_owned(), |owner| {
+        let mut owner = theirs.map_or("nobody".to_owned(), |owner| {
             let text = |key: &str| owner[key].as_str().unwrap_or_default().to_owned();
             format!("{} {}", text("kind"), text("name"))
         });
+        if is_ours {
+            let hash = template_hash(&existing).unwrap_or_default();
+            owner.push_str(&format!(" for another pod template ({}: \"{hash}\")", labels::POD_TEMPLATE_HASH));
+        }
         Err(Outcome::Failed(Error::NameTaken { operation: format!("create {kind} {name}"), owner }))
     }
 
@@ -195,6 +203,10 @@ impl Executor {
 fn controller(object: &Value) -> Option<&Value> {
     let owners = object.pointer("/metadata/ownerReferences")?.as_array()?;
     owners.iter().find(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true))
+}
+
+fn template_hash(object: &Value) -> Option<&str> {
+    object.get("metadata")?.get("labels")?.get(labels::POD_TEMPLATE_HASH)?.as_str()
 }
 
 fn written(kind: Kind, name: &ObjectName, verb: &'static str, object: &Value) -> Written {

@@ -236,16 +236,8 @@ impl Candidate {
         let Some(seen) = self.seen.as_ref().filter(|_| held) else {
             return;
         };
-        let mut lease = seen.object.clone();
-        if let Some(spec) = lease.get_mut("spec").and_then(Value::as_object_mut) {
-            spec.insert("holderIdentity".to_owned(), json!(""));
-            spec.insert("leaseDurationSeconds".to_owned(), json!(1));
-            spec.insert("renewTime".to_owned(), micro_time(self.clock.now()));
-        }
-        let resource = resource();
-        let released = self.cluster.replace(&resource, &self.election.lease, &lease);
-        match timeout(self.election.retry_period, released).await {
-            Ok(Ok(_)) => tracing::info!(lease = %self.election.lease, "gave the lease back"),
+        match timeout(self.election.retry_period, self.give_back(&seen.object)).await {
+            Ok(Ok(())) => tracing::info!(lease = %self.election.lease, "gave the lease back"),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the lease could not be given back; it runs out by itself");
             }
@@ -253,6 +245,31 @@ impl Candidate {
                 tracing::warn!("the lease could not be given back in time; it runs out by itself");
             }
         }
+    }
+
+    async fn give_back(&self, seen: &Value) -> Result<(), Error> {
+        let (resource, name) = (resource(), &self.election.lease);
+        let answer = self.cluster.replace(&resource, name, &self.released(seen)).await;
+        if answer.as_ref().err().and_then(Error::code) != Some(409) {
+            return answer.map(drop);
+        }
+        // The stop may have cut off a renewal whose answer we never saw; then the Lease is newer, and still ours.
+        let lease = self.cluster.get(&resource, name).await?;
+        if text(&lease, "/spec/holderIdentity") != self.election.identity {
+            return Ok(());
+        }
+        self.cluster.replace(&resource, name, &self.released(&lease)).await.map(drop)
+    }
+
+    /// The Lease as it is when nobody holds it.
+    fn released(&self, held: &Value) -> Value {
+        let mut lease = held.clone();
+        if let Some(spec) = lease.get_mut("spec").and_then(Value::as_object_mut) {
+            spec.insert("holderIdentity".to_owned(), json!(""));
+            spec.insert("leaseDurationSeconds".to_owned(), json!(1));
+            spec.insert("renewTime".to_owned(), micro_time(self.clock.now()));
+        }
+        lease
     }
 
     fn tell_if_over(&self) {

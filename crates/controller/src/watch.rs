@@ -73,6 +73,26 @@ impl Missing {
     }
 }
 
+/// What the API server says of one of Istio's kinds.
+enum Istio {
+    /// It is served in this version.
+    Served(String),
+    /// It is not served, or not for us to see.
+    Absent,
+    /// The API server did not answer: what is known of the kind stays.
+    Unknown,
+}
+
+impl Istio {
+    /// A refusal is an answer, which asking again soon does not change; everything else may pass.
+    fn after(self, error: &kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) if status.code == 403 => self,
+            _ => Istio::Unknown,
+        }
+    }
+}
+
 struct Watch {
     kind: Kind,
     engine: Engine,
@@ -104,43 +124,49 @@ impl Watch {
     /// Istio may be absent, may come later, and may change its API version.
     async fn run_istio(&self) {
         loop {
-            match self.istio_version().await {
-                Some(version) => {
+            match self.find_istio().await {
+                Istio::Served(version) => {
                     self.engine.cluster().set_istio_version(&version);
                     tracing::info!(kind = %self.kind, version, "found Istio");
                     self.follow().await;
                 }
-                None => {
+                Istio::Absent => {
                     tracing::debug!(kind = %self.kind, "Istio is not installed; looking again in 30 s");
                     self.engine.apply(Change::Replaced(self.kind, Vec::new()));
                     self.missing.listed(self.kind);
+                }
+                Istio::Unknown => {
+                    tokio::time::sleep(NOT_FOUND_RETRY).await;
+                    continue;
                 }
             }
             tokio::time::sleep(ISTIO_RETRY).await;
         }
     }
 
-    async fn istio_version(&self) -> Option<String> {
+    async fn find_istio(&self) -> Istio {
         let wanted: Vec<&str> = match &self.scope.istio_version {
             Some(version) => vec![version],
             None => ISTIO_VERSIONS.to_vec(),
         };
         let plural = self.engine.cluster().resource(self.kind).plural;
+        let mut not_found = Istio::Absent;
         for version in wanted {
             let group = format!("{}/{version}", serin_api::istio::GROUP);
             let resources = self.engine.cluster().client().list_api_group_resources(&group).await;
             match resources {
                 Ok(list) if list.resources.iter().any(|resource| resource.name == plural) => {
-                    return Some(version.to_owned());
+                    return Istio::Served(version.to_owned());
                 }
                 Ok(_) => {}
                 Err(kube::Error::Api(status)) if status.code == 404 => {}
                 Err(error) => {
                     tracing::warn!(%group, %error, "the API server did not say whether Istio is installed");
+                    not_found = not_found.after(&error);
                 }
             }
         }
-        None
+        not_found
     }
 
     /// Follows the watch of this kind; returns if the kind is not served (any more).

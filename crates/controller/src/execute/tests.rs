@@ -107,8 +107,10 @@ async fn nothing_is_written_without_leadership() {
 /// What a single effect comes to if the API server answers its first request with `code`.
 #[track_caller]
 fn check(case: &str, effect: &Effect, answer: (u16, &'static str), expected: &str) {
-    let existing = json!({"metadata": {"resourceVersion": "9", "ownerReferences": [
-        {"controller": true, "kind": "Rollout", "name": "web", "uid": "r"}]}});
+    let existing = json!({"metadata": {
+        "resourceVersion": "9", "labels": {"rollouts-pod-template-hash": "a1"},
+        "ownerReferences": [{"controller": true, "kind": "Rollout", "name": "web", "uid": "r"}],
+    }});
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let _guard = runtime.enter();
     let (executor, _log) = executor(move |asked| match asked.method.as_str() {
@@ -129,15 +131,19 @@ fn check(case: &str, effect: &Effect, answer: (u16, &'static str), expected: &st
 
 #[test]
 fn answers_are_sorted_by_what_they_mean() {
-    let made_by = |uid: &str| Effect::CreateReplicaSet {
-        object: json!({"metadata": {"name": "web-1", "ownerReferences": [{"controller": true, "uid": uid}]}}),
+    let made_by = |uid: &str, hash: &str| Effect::CreateReplicaSet {
+        object: json!({"metadata": {
+            "name": "web-1", "labels": {"rollouts-pod-template-hash": hash},
+            "ownerReferences": [{"controller": true, "uid": uid}],
+        }}),
     };
     let delete = Effect::DeleteReplicaSet { name: "web-1".into(), uid: "u".into() };
     let routes =
         Effect::ApplyRoutes { namespace: "mesh".into(), name: "web".into(), patch: vec![json!({"op": "test"})] };
     let scale = Effect::SetRolloutReplicas { replicas: 1 };
-    check("an object that we made before counts as made", &made_by("r"), (409, "AlreadyExists"), "done");
-    check("an object of somebody else does not", &made_by("other"), (409, "AlreadyExists"), "name taken");
+    check("an object that we made before counts as made", &made_by("r", "a1"), (409, "AlreadyExists"), "done");
+    check("an object of somebody else does not", &made_by("other", "a1"), (409, "AlreadyExists"), "name taken");
+    check("one for another pod template does not", &made_by("r", "b2"), (409, "AlreadyExists"), "name taken");
     check("what is gone counts as deleted", &delete, (404, "NotFound"), "done");
     check("another object of the same name is not ours to delete", &delete, (409, "Conflict"), "done");
     check("a failed test of a JSON patch is a conflict", &routes, (422, "Invalid"), "conflict");

@@ -158,3 +158,20 @@ async fn of_many_candidates_never_two_may_write() {
         assert!(writers <= 1, "round {round}: {writers} may write");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_changed_unseen_is_given_back_if_it_is_still_ours() {
+    for (holder, after) in [("first", ""), ("thief", "thief")] {
+        let server = Server::default();
+        let mut first = server.candidate("first");
+        first.until_leading(true).await;
+        {
+            let mut lease = server.lease.lock().expect("lock");
+            let lease = lease.as_mut().expect("a lease");
+            lease["spec"]["holderIdentity"] = json!(holder);
+            lease["metadata"]["resourceVersion"] = json!("99");
+        }
+        first.stop().await;
+        assert_eq!(server.holder(), after, "held by {holder}");
+    }
+}

@@ -92,3 +92,23 @@ async fn a_kind_that_cannot_be_listed_is_tried_again_and_holds_up_readiness_only
     synced.wait_for(|synced| *synced).await.expect("the watches run");
     stop.cancel();
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_does_not_answer_is_not_taken_for_one_without_istio() {
+    let down = Arc::new(AtomicBool::new(true));
+    let is_down = down.clone();
+    let (engine, log) = engine(move |asked| {
+        if asked.path.starts_with("/apis/networking.istio.io") && is_down.load(Ordering::Relaxed) {
+            return fake::status(503, "ServiceUnavailable");
+        }
+        answer(asked, Some("v1"))
+    });
+    let stop = CancellationToken::new();
+    let (_watches, mut synced) = start(&engine, &Scope::default(), &stop);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(!*synced.borrow(), "nothing is known of Istio");
+    down.store(false, Ordering::Relaxed);
+    synced.wait_for(|synced| *synced).await.expect("the watches run");
+    assert!(log.all().iter().any(|asked| asked.path == "/apis/networking.istio.io/v1/virtualservices"));
+    stop.cancel();
+}
