@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serin_core::rollout::observed::Settings;
+use serin_core::rollout::observed::{Raw, Settings};
 use serin_core::{analysis, rollout};
 use serin_providers::{Defaults, Transport};
 use tokio::sync::Notify;
 
 use crate::caches::{Caches, Filter};
-use crate::change::{Change, Key};
+use crate::change::{Change, Key, Kind, ObjectName};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::decision::{Decision, Orders};
@@ -263,6 +263,16 @@ impl Engine {
                 self.0.measurements.start(name, measure.clone(), ring);
             }
         }
+    }
+
+    /// Objects that a Rollout which is no more had set, and that outlive it.
+    pub(crate) fn left_behind(&self, rollout: &ObjectName) -> Vec<(Kind, ObjectName, Raw)> {
+        self.state().caches.left_behind(rollout)
+    }
+
+    /// Whether we are the leader, or need not be.
+    pub(crate) fn may_write(&self) -> bool {
+        self.0.executor.leadership.may_write()
     }
 
     /// Forgets a key that is no more.

@@ -21,6 +21,7 @@ pub mod engine;
 pub mod error;
 pub mod events;
 pub mod execute;
+mod farewell;
 #[cfg(test)]
 mod fake;
 pub mod lease;

@@ -9,6 +9,7 @@ use crate::change::Key;
 use crate::decision::{self, Decision};
 use crate::engine::{Engine, Seen};
 use crate::error::Error;
+use crate::farewell;
 use crate::observe::Sight;
 use crate::queue::{Backoff, Next};
 
@@ -16,7 +17,7 @@ use crate::queue::{Backoff, Next};
 pub(crate) async fn reconcile(key: &Key, engine: &Engine) -> Next {
     let now = engine.now();
     let seen = match engine.observe(key, now) {
-        Sight::Gone => return engine.gone(key),
+        Sight::Gone => return farewell::bid(key, engine).await.unwrap_or_else(|| engine.gone(key)),
         Sight::Stale(..) => return Next::Retry(Backoff::Stale),
         Sight::Seen(seen) => seen,
     };

@@ -1,6 +1,7 @@
 //! Istio's objects as pure edits of raw JSON: only our weights and our label change.
 
 pub mod destination_rule;
+pub mod farewell;
 pub mod host;
 mod patch;
 pub mod reference;

@@ -364,13 +364,16 @@ fn a_change_of_replicas_in_mid_canary_scales_both_sides() {
 }
 
 #[test]
-fn a_rollout_that_is_deleted_takes_its_pods_along_and_is_left_alone() {
+fn a_rollout_that_is_deleted_takes_its_pods_and_its_label_along_and_is_left_alone() {
     tell(async {
         let mut bench = at_second_pause().await;
         bench.cluster().delete(&ROLLOUTS, "shop", "checkout").expect("it is there");
         bench.pass(60).await;
         let left = bench.cluster().list(&PODS, Some("shop"));
         assert!(left.iter().all(|pod| pod["metadata"]["labels"]["rollouts-pod-template-hash"].is_null()), "{left:#?}");
+        let rules = bench.cluster().list(&DESTINATION_RULES, Some("shop"));
+        let restricted = |rule: &&std::sync::Arc<Value>| rule.to_string().contains("rollouts-pod-template-hash");
+        assert_eq!(rules.iter().filter(restricted).count(), 0, "what takes its place can be reached: {rules:#?}");
         let writes = bench.cluster().writes().len();
         bench.pass(3600).await;
         assert_eq!(bench.cluster().writes().len(), writes, "nobody writes for a Rollout that is gone");
