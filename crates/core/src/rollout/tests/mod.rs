@@ -2,7 +2,9 @@
 
 mod analysis;
 mod clients;
+mod crashes;
 mod deadlines;
+mod effects;
 mod guard;
 mod lag;
 mod revisions;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
-use serin_api::{AnalysisRun, Rollout, RolloutStatus, labels};
+use serin_api::{Rollout, RolloutStatus};
 
 use super::lag::Lag;
-use crate::plan::{Effect, Event};
+use crate::plan::Event;
 use crate::rollout::observed::{
     Found, Observed, Pod, Raw, ReplicaSet, Settings, Template, TemplateKey, VirtualServiceKey,
 };
@@ -26,7 +26,7 @@ pub(super) struct World {
     /// Images whose pods never become ready.
     pub(super) broken: BTreeSet<String>,
     lag: Lag,
-    versions: u64,
+    pub(super) versions: u64,
 }
 
 impl World {
@@ -180,7 +180,7 @@ impl World {
         self.patch(&json!({"metadata": {"annotations": {key: value}}}));
     }
 
-    fn patch(&mut self, patch: &Value) {
+    pub(super) fn patch(&mut self, patch: &Value) {
         let mut rollout = serde_json::to_value(&*self.observed.rollout).expect("JSON");
         json_patch::merge(&mut rollout, patch);
         self.observed.rollout = Arc::new(serde_json::from_value(rollout).expect("a Rollout"));
@@ -203,6 +203,12 @@ impl World {
     /// Decides once and lets all of it come true, one second later.
     #[track_caller]
     pub(super) fn turn(&mut self) -> Plan {
+        self.turn_with(usize::MAX)
+    }
+
+    /// A turn in which no more than some effects come true: the controller crashed.
+    #[track_caller]
+    pub(super) fn turn_with(&mut self, effects_max: usize) -> Plan {
         let plan = decide(&self.observed);
         self.observed.now += TimeDelta::seconds(1);
         if let Some(status) = &plan.status {
@@ -211,7 +217,7 @@ impl World {
             let status: RolloutStatus = serde_json::from_value(wire).expect("a status");
             Arc::make_mut(&mut self.observed.rollout).status = Some(status);
         }
-        for planned in &plan.effects {
+        for planned in plan.effects.iter().take(effects_max) {
             self.bring_about(&planned.effect);
             self.told.extend(planned.event.as_ref().map(words));
         }
@@ -335,129 +341,6 @@ impl World {
         self.let_live();
     }
 
-    /// Applies one effect.
-    fn bring_about(&mut self, effect: &Effect) {
-        match effect {
-            Effect::SetRolloutReplicas { replicas } => self.patch(&json!({"spec": {"replicas": replicas}})),
-            Effect::AnnotateRollout { annotations } => self.patch(&json!({"metadata": {"annotations": annotations}})),
-            Effect::CreateReplicaSet { object } => self.create(object),
-            Effect::AdoptReplicaSet { name, .. } => self.named(name).owned = true,
-            Effect::ScaleReplicaSet { name, replicas, annotations, .. } => {
-                let patch = json!({"metadata": {"annotations": annotations}});
-                let rs = self.named(name);
-                rs.replicas = *replicas;
-                merge_replica_set(rs, &patch);
-            }
-            Effect::PatchReplicaSet { name, patch, .. } => merge_replica_set(self.named(name), patch),
-            Effect::DeleteReplicaSet { name, .. } => self.observed.replica_sets.retain(|rs| rs.name != *name),
-            Effect::RelabelPod { name, labels, annotations, .. } => {
-                let now = self.observed.now;
-                let pod = self.observed.pods.iter_mut().find(|pod| pod.name == *name).expect("a pod");
-                merge_map(&mut pod.labels, &json!(labels));
-                merge_map(&mut pod.annotations, &json!(annotations));
-                pod.seen_at = now;
-            }
-            Effect::ApplyRoutes { name, patch, .. } => {
-                let found = self.observed.virtual_services.get_mut(&key(name)).expect("a VirtualService");
-                change(found, &mut self.versions, self.observed.now, |object| json_patched(object, patch));
-            }
-            Effect::ApplySubsets { patch, .. } => {
-                let found = self.observed.destination_rule.as_mut().expect("a DestinationRule");
-                change(found, &mut self.versions, self.observed.now, |object| json_patched(object, patch));
-            }
-            Effect::SwitchService { name, patch } => {
-                let found = self.observed.services.get_mut(name).expect("a Service");
-                change(found, &mut self.versions, self.observed.now, |object| json_patch::merge(object, patch));
-            }
-            Effect::CreateAnalysisRun { object } => self.create_run(object),
-            Effect::TerminateAnalysisRun { name } => {
-                self.report(name, "Successful", "terminated");
-                let found = self.observed.analysis_runs.iter_mut().find(|r| r.metadata.name.as_deref() == Some(name));
-                Arc::make_mut(found.expect("a run")).spec.terminate = true;
-            }
-            Effect::DeleteAnalysisRun { name, .. } => {
-                self.observed.analysis_runs.retain(|run| run.metadata.name.as_deref() != Some(name));
-            }
-        }
-        self.let_live();
-    }
-
-    fn named(&mut self, name: &str) -> &mut ReplicaSet {
-        self.observed.replica_sets.iter_mut().find(|rs| rs.name == name).expect("a ReplicaSet")
-    }
-
-    fn create(&mut self, object: &Value) {
-        let name = text(object, "/metadata/name");
-        if self.observed.replica_sets.iter().any(|rs| rs.name == name) {
-            return;
-        }
-        let rs = ReplicaSet {
-            uid: format!("uid-{name}"),
-            name,
-            owned: true,
-            hash: text(object, &format!("/metadata/labels/{}", labels::POD_TEMPLATE_HASH)),
-            created: self.observed.now,
-            deleting: false,
-            settled: true,
-            replicas: i32::try_from(object["spec"]["replicas"].as_i64().expect("replicas")).expect("few"),
-            replicas_actual: 0,
-            replicas_ready: 0,
-            replicas_available: 0,
-            failure: None,
-            labels: map(&object["metadata"]["labels"]),
-            annotations: map(&object["metadata"]["annotations"]),
-            template: Arc::new(object["spec"]["template"].clone()),
-        };
-        self.observed.replica_sets.push(rs);
-    }
-
-    fn create_run(&mut self, object: &Value) {
-        let mut run: AnalysisRun = serde_json::from_value(object.clone()).expect("a run");
-        let name = run.metadata.name.clone().expect("a name");
-        if self.runs().contains(&name.as_str()) {
-            return;
-        }
-        run.metadata.uid = Some(format!("uid-{name}"));
-        self.observed.analysis_runs.push(Arc::new(run));
-    }
-
-    /// Pods follow their ReplicaSets, and are ready unless their image is broken.
-    pub(super) fn let_live(&mut self) {
-        let now = self.observed.now;
-        for rs in &mut self.observed.replica_sets {
-            let is_ready = !self.broken.contains(image(&rs.template));
-            let mut own: Vec<Pod> = Vec::new();
-            self.observed.pods.retain(|pod| {
-                let is_own = pod.replica_set == rs.name;
-                if is_own {
-                    own.push(pod.clone());
-                }
-                !is_own
-            });
-            own.truncate(usize::try_from(rs.replicas).expect("not negative"));
-            for number in own.len()..usize::try_from(rs.replicas).expect("not negative") {
-                own.push(Pod {
-                    name: format!("{}-{number}-{}", rs.name, now.timestamp()),
-                    uid: format!("uid-{}-{number}-{}", rs.name, now.timestamp()),
-                    replica_set: rs.name.clone(),
-                    labels: map(&rs.template["metadata"]["labels"]),
-                    annotations: map(&rs.template["metadata"]["annotations"]),
-                    ready: is_ready,
-                    terminating: false,
-                    seen_at: now,
-                });
-            }
-            for pod in own.iter_mut().filter(|pod| pod.ready != is_ready) {
-                (pod.ready, pod.seen_at) = (is_ready, now);
-            }
-            let ready = i32::try_from(own.iter().filter(|pod| pod.ready).count()).expect("few");
-            rs.replicas_actual = rs.replicas;
-            (rs.replicas_ready, rs.replicas_available) = (ready, ready);
-            self.observed.pods.append(&mut own);
-        }
-        self.observed.pods.retain(|pod| self.observed.replica_sets.iter().any(|rs| rs.name == pod.replica_set));
-    }
-
     /// No longer looks whether somebody serves every side; for stories in which everything is broken.
     pub(super) fn ignoring_outages(mut self) -> Self {
         self.lag.ignored = true;
@@ -480,42 +363,4 @@ pub(super) fn image(template: &Value) -> &str {
 
 fn words(event: &Event) -> String {
     format!("{}: {}", event.reason, event.message)
-}
-
-fn text(object: &Value, pointer: &str) -> String {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-fn map(value: &Value) -> BTreeMap<String, String> {
-    serde_json::from_value(value.clone()).unwrap_or_default()
-}
-
-fn merge_map(map: &mut BTreeMap<String, String>, patch: &Value) {
-    let mut value = json!(map);
-    json_patch::merge(&mut value, patch);
-    *map = serde_json::from_value(value).expect("a map");
-}
-
-fn merge_replica_set(rs: &mut ReplicaSet, patch: &Value) {
-    merge_map(&mut rs.annotations, &patch["metadata"]["annotations"].as_object().map_or(json!({}), |m| json!(m)));
-    let mut template = (*rs.template).clone();
-    if let Some(change) = patch.pointer("/spec/template") {
-        json_patch::merge(&mut template, change);
-    }
-    rs.template = Arc::new(template);
-}
-
-fn json_patched(object: &mut Value, patch: &[Value]) {
-    let patch: json_patch::Patch = serde_json::from_value(json!(patch)).expect("a patch");
-    json_patch::patch(object, &patch).expect("the patch applies");
-}
-
-fn change(found: &mut Found<Raw>, versions: &mut u64, now: DateTime<Utc>, edit: impl FnOnce(&mut Value)) {
-    let Found::Present(raw) = found else { panic!("the object is not there") };
-    let mut object = (*raw.object).clone();
-    edit(&mut object);
-    *versions += 1;
-    let version = versions.to_string();
-    object["metadata"]["resourceVersion"] = json!(version);
-    *raw = Raw { object: Arc::new(object), version, seen_at: now };
 }
