@@ -86,10 +86,8 @@ enum Istio {
 impl Istio {
     /// A refusal is an answer, which asking again soon does not change; everything else may pass.
     fn after(self, error: &kube::Error) -> Self {
-        match error {
-            kube::Error::Api(status) if status.code == 403 => self,
-            _ => Istio::Unknown,
-        }
+        let is_refused = matches!(error, kube::Error::Api(status) if status.code == 403);
+        if is_refused { self } else { Istio::Unknown }
     }
 }
 

@@ -5,6 +5,8 @@ mod bench;
 #[cfg(test)]
 mod kubectl;
 #[cfg(test)]
+mod live;
+#[cfg(test)]
 mod shapes;
 #[cfg(test)]
 mod shell_crash;
