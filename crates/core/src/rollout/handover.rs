@@ -107,9 +107,11 @@ impl Mesh<'_> {
     }
 }
 
-/// When the last change of routes, subsets or of the stable pods will have spread; `None` if it has.
-pub(crate) fn stable_pods_quiet_at(scene: &Scene<'_>, state: &State) -> Option<DateTime<Utc>> {
-    turn_spread_at(scene, scene.mesh.as_ref()?, scene.stable(state)?)
+/// When the last change of routes, subsets or of the pods behind them will have spread; `None` if it has.
+pub(crate) fn all_quiet_at(scene: &Scene<'_>, state: &State) -> Option<DateTime<Utc>> {
+    let mesh = scene.mesh.as_ref()?;
+    let sets = [scene.stable(state), scene.new_replica_set()].into_iter().flatten();
+    sets.filter_map(|rs| turn_spread_at(scene, mesh, rs)).max()
 }
 
 /// Whether a relabelling takes a pod out of no side that carries traffic, nor out of one that did a moment ago.

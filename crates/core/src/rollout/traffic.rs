@@ -8,7 +8,7 @@ use crate::rollout::Hold;
 use crate::rollout::observed::Pod;
 
 use super::handover::{self, Handover};
-use super::mesh::{End, Mesh, Role};
+use super::mesh::{End, Mesh, Role, spread_at};
 use super::metadata::{relabel_pod, wanted};
 use super::replicas::{canary_is_scaled, share};
 use super::runs;
@@ -108,7 +108,9 @@ fn may_point(scene: &Scene<'_>, mesh: &Mesh<'_>, role: Role, hash: &str) -> bool
     if role == Role::Stable && end.ready(scene.observed).is_empty() {
         return true;
     }
-    let ready = ready_of(scene, hash).filter(|pod| end.would_select(&pod.labels)).count();
+    // Proxies learn of labels and of subsets separately: the pods' labels have to be known first.
+    let is_known = |pod: &&Pod| spread_at(pod.seen_at, scene.observed).is_none();
+    let ready = ready_of(scene, hash).filter(is_known).filter(|pod| end.would_select(&pod.labels)).count();
     let enough = ready >= usize::try_from(share(scene.spec.replicas, carried).max(1)).unwrap_or(usize::MAX);
     enough && (end.hash().is_none() || role == Role::Stable)
 }

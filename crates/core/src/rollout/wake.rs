@@ -23,7 +23,7 @@ pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, hol
     if let Some(at) = scene.mesh.as_ref().and_then(|mesh| mesh.quiet_at(scene.observed)) {
         due.push(wake(at, "a change of routes has spread"));
     }
-    if let Some(at) = super::handover::stable_pods_quiet_at(scene, state) {
+    if let Some(at) = super::handover::all_quiet_at(scene, state) {
         due.push(wake(at, "a change of pods has spread"));
     }
     // What was due already waits for something else, which will be seen when it changes.
