@@ -7,6 +7,8 @@ mod kubectl;
 #[cfg(test)]
 mod live;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod shapes;
 #[cfg(test)]
 mod shell_crash;
