@@ -21,9 +21,9 @@ pub mod engine;
 pub mod error;
 pub mod events;
 pub mod execute;
-mod farewell;
 #[cfg(test)]
 mod fake;
+mod farewell;
 pub mod lease;
 pub mod ledger;
 pub mod measure;

@@ -192,9 +192,7 @@ impl Effect {
             Effect::PatchReplicaSet { name, uid, patch } => {
                 own(Target::ReplicaSet, name, Verb::MergePatch(with_uid(patch, uid)))
             }
-            Effect::DeleteReplicaSet { name, uid } => {
-                own(Target::ReplicaSet, name, Verb::Delete { uid: uid.clone() })
-            }
+            Effect::DeleteReplicaSet { name, uid } => own(Target::ReplicaSet, name, Verb::Delete { uid: uid.clone() }),
             Effect::RelabelPod { name, uid, labels, annotations } => own(
                 Target::Pod,
                 name,
@@ -206,9 +204,7 @@ impl Effect {
                 name: name.clone(),
                 verb: Verb::JsonPatch(patch.clone()),
             },
-            Effect::ApplySubsets { name, patch } => {
-                own(Target::DestinationRule, name, Verb::JsonPatch(patch.clone()))
-            }
+            Effect::ApplySubsets { name, patch } => own(Target::DestinationRule, name, Verb::JsonPatch(patch.clone())),
             Effect::SwitchService { name, patch } => own(Target::Service, name, Verb::MergePatch(patch.clone())),
             Effect::CreateAnalysisRun { object } => {
                 own(Target::AnalysisRun, name_of(object), Verb::Create(object.clone()))

@@ -65,16 +65,8 @@ pub fn format_duration(duration: TimeDelta) -> String {
 }
 
 /// Units by the number of nanoseconds in them; longer spellings stand before their prefixes.
-const UNITS: [(&str, f64); 8] = [
-    ("ns", 1.0),
-    ("us", 1e3),
-    ("µs", 1e3),
-    ("μs", 1e3),
-    ("ms", 1e6),
-    ("s", 1e9),
-    ("m", 60e9),
-    ("h", 3600e9),
-];
+const UNITS: [(&str, f64); 8] =
+    [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("μs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
 
 /// The longest duration that 64 bits of nanoseconds hold.
 const MAX_NANOS: f64 = 9.223_372_036e18;

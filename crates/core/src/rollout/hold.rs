@@ -178,7 +178,10 @@ impl fmt::Display for Hold {
                 write!(f, "metric {metric} of {run} has no data ({message}); the step waits, nothing is rolled back")
             }
             Hold::SourceDown { run, metric, message } => {
-                write!(f, "the source of metric {metric} of {run} cannot be asked ({message}); the step waits, nothing is rolled back")
+                write!(
+                    f,
+                    "the source of metric {metric} of {run} cannot be asked ({message}); the step waits, nothing is rolled back"
+                )
             }
             Hold::MissingObject { object } => write!(f, "{object} does not exist"),
             Hold::ReplicaSetNotSettled { replica_set } => {

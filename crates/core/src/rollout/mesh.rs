@@ -119,7 +119,8 @@ impl<'a> Mesh<'a> {
     /// Why the routes do not carry a canary weight; `None` if they do.
     pub(crate) fn differs_from(&self, desired: i32) -> Option<Hold> {
         // Foreign destinations that leave no room at all would otherwise let a version pass that nobody ever called.
-        let carries = |weights: &RouteWeights| weights.carries(desired) && (desired == 0 || weights.room_for(desired) > 0);
+        let carries =
+            |weights: &RouteWeights| weights.carries(desired) && (desired == 0 || weights.room_for(desired) > 0);
         if self.weights().all(carries) {
             return None;
         }
