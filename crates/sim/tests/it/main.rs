@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod kubectl;
 #[cfg(test)]
 mod live;
