@@ -45,13 +45,48 @@ pub(super) fn about<'m>(error: &FieldError, missing: &'m [Missing]) -> Option<&'
     }
     missing.iter().find(|missing| {
         let Missing { kind, name } = missing;
-        message.contains(&format!("{name:?} not found")) || message.starts_with(&format!("{kind} `{name}`"))
+        let named = message.contains(&format!("{name:?} not found")) && names_kind(&error.field, kind);
+        named || message.starts_with(&format!("{kind} `{name}`"))
     })
+}
+
+/// Whether a field names an object of a kind; objects of several kinds often share one name.
+fn names_kind(field: &str, kind: &str) -> bool {
+    let words = [
+        ("workloadRef", ["Deployment", "ReplicaSet", "PodTemplate"].as_slice()),
+        ("destinationRule", &["DestinationRule"]),
+        ("virtualService", &["VirtualService"]),
+        ("Service", &["Service"]),
+        ("templates", &["AnalysisTemplate", "ClusterAnalysisTemplate"]),
+    ];
+    words.iter().find(|(word, _)| field.contains(word)).is_none_or(|(_, kinds)| kinds.contains(&kind))
 }
 
 impl Missing {
     /// What to tell people.
     pub(super) fn message(&self) -> String {
         format!("{} {} is not in these files; what depends on it was not checked", self.kind, self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_of_one_name_are_told_apart_by_the_field() {
+        let missing: Vec<Missing> = ["Deployment", "VirtualService", "DestinationRule", "Service", "AnalysisTemplate"]
+            .map(|kind| Missing { kind: kind.to_owned(), name: "web".to_owned() })
+            .into();
+        for (field, kind) in [
+            ("spec.workloadRef.name", "Deployment"),
+            ("spec.strategy.canary.trafficRouting.istio.virtualService.name", "VirtualService"),
+            ("spec.strategy.canary.trafficRouting.istio.destinationRule.name", "DestinationRule"),
+            ("spec.strategy.canary.canaryService", "Service"),
+            ("spec.strategy.canary.analysis.templates[0]", "AnalysisTemplate"),
+        ] {
+            let error = FieldError::new(field, "Invalid value: \"web\": \"web\" not found");
+            assert_eq!(about(&error, &missing).map(|missing| missing.kind.as_str()), Some(kind), "{field}");
+        }
     }
 }
