@@ -257,7 +257,6 @@ pub(crate) fn weights_wanted(entries: &[Entry]) -> Vec<i32> {
 }
 
 /// Seconds between two moments.
-#[allow(clippy::cast_precision_loss, reason = "the times of a story are short")]
 pub(crate) fn since(start: Option<DateTime<Utc>>, at: DateTime<Utc>) -> f64 {
     start.map_or(0.0, |start| (at - start).num_milliseconds() as f64 / 1000.0)
 }

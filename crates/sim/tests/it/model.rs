@@ -107,17 +107,28 @@ struct Walk {
     applied: Vec<Value>,
 }
 
-fn stage_of(dice: &mut Dice) -> Vec<Manifest> {
+fn stage_of(seed: u64, dice: &mut Dice) -> Vec<Manifest> {
     let file = dice.pick(&["short", "short", "short", "services", "tcp", "several_routes"]);
-    let mut all = manifests(file);
+    let mut all = manifests(match seed % 8 {
+        2 => "canary_scale",
+        5 => "step_analysis",
+        _ => file,
+    });
     object_mut(&mut all, "Rollout")["spec"]["replicas"] = json!(1 + dice.below(5));
     all
 }
 
 impl Walk {
     async fn begin(seed: u64, dice: &mut Dice) -> Self {
-        let all = stage_of(dice);
+        let all = stage_of(seed, dice);
         let mut config = WorldConfig { seed, ..WorldConfig::default() };
+        // Up to just below the time that the controller allows for.
+        let lag_ms = match seed % 4 {
+            0 => 0,
+            1 => 1_900,
+            _ => 500,
+        };
+        config.propagation = TimeDelta::milliseconds(lag_ms);
         let rollout = object_mut(&mut all.clone(), "Rollout").clone();
         let name = rollout["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         config.pods.broken_images = BROKEN.iter().map(|tag| format!("registry.example/{name}:{tag}")).collect();
