@@ -5,6 +5,8 @@ mod bench;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod handover;
+#[cfg(test)]
 mod kubectl;
 #[cfg(test)]
 mod live;
