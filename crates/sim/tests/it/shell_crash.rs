@@ -103,24 +103,28 @@ impl Trouble for Restart {
     }
 }
 
-fn undisturbed(story: Story) -> (Value, u64) {
-    let writes = std::cell::Cell::new(None);
-    let end = tell(play(story, "undisturbed", |bench| writes.set(Some(bench.cluster().clone())), &mut Peace));
-    let cluster = writes.take().expect("a cluster");
-    (end, u64::try_from(cluster.writes().len()).expect("few writes"))
+/// The end of a story without trouble, and the plural of the object of each write.
+fn undisturbed(story: Story) -> (Value, Vec<String>) {
+    let cluster = std::cell::Cell::new(None);
+    let end = tell(play(story, "undisturbed", |bench| cluster.set(Some(bench.cluster().clone())), &mut Peace));
+    let writes = cluster.take().expect("a cluster").writes();
+    (end, writes.into_iter().map(|write| write.plural).collect())
 }
 
-/// Crashes at every write of a story.
+/// Crashes at every write of a story but those of events, on which nothing depends.
 fn check_crashes(story: Story, crash: fn(u64) -> Crash) {
     let (expected, writes) = undisturbed(story);
-    assert!(writes > 20, "{story:?} makes {writes} writes only");
-    for at in 1..=writes {
-        let case = format!("{story:?}, {:?}", crash(at));
+    let numbered = (1_u64..).zip(&writes).filter(|(_, plural)| *plural != "events");
+    let mut crashes = 0;
+    for (number, _) in numbered {
+        let case = format!("{story:?}, {:?}", crash(number));
         let mut restart = Restart::default();
-        let end = tell(play(story, &case, |bench| bench.cluster().faults().crash(crash(at)), &mut restart));
+        let end = tell(play(story, &case, |bench| bench.cluster().faults().crash(crash(number)), &mut restart));
         assert!(restart.happened, "{case}: never happened");
         assert_same(&case, &expected, &end);
+        crashes += 1;
     }
+    assert!(crashes > 15, "{story:?} has {crashes} writes only");
 }
 
 // A crash after a write and one before the next leave the same behind, so that one of them is enough for each story.
