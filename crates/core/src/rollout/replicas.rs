@@ -57,7 +57,10 @@ pub(crate) fn sizes(scene: &Scene<'_>, state: &State) -> Vec<Size> {
     }
     let mut sizes = Vec::new();
     for rs in scene.owned() {
-        let (replicas, deadline) = if Some(rs.hash.as_str()) == state.stable_hash.as_deref() {
+        let (replicas, deadline) = if scene.spec.replicas == 0 {
+            // Whoever asks for no pods at all gets none, whatever they carry.
+            (0, None)
+        } else if Some(rs.hash.as_str()) == state.stable_hash.as_deref() {
             (stable_size(scene, state, rs), None)
         } else if rs.hash == state.current_hash {
             new_size(scene, state, rs)

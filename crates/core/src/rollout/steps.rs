@@ -188,7 +188,7 @@ fn pods_not_scaled(scene: &Scene<'_>, state: &State) -> Option<Hold> {
 /// whole, so that stable can be pointed at the revision with nothing at stake.
 fn weight_not_observed(scene: &Scene<'_>, state: &State) -> Option<Hold> {
     let (desired, mesh) = (state.weight_of_step(scene.spec), scene.mesh.as_ref()?);
-    if scene.spec.replicas == 0 {
+    if scene.spec.replicas == 0 && scene.owned().all(|rs| rs.replicas_actual == 0) {
         return None;
     }
     if desired > 0 && !mesh.canary_stands_for(&state.current_hash) {

@@ -102,8 +102,8 @@ fn switch_sides(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, moves: &mut M
 /// nobody serves.
 fn may_point(scene: &Scene<'_>, mesh: &Mesh<'_>, role: Role, hash: &str) -> bool {
     let (carried, end) = (mesh.carried(role), mesh.end(role));
-    if carried == 0 && mesh.routes_quiet_at(scene.observed).is_none() {
-        return true;
+    if carried == 0 {
+        return mesh.routes_quiet_at(scene.observed).is_none();
     }
     if role == Role::Stable && end.ready(scene.observed).is_empty() {
         return true;
@@ -111,8 +111,10 @@ fn may_point(scene: &Scene<'_>, mesh: &Mesh<'_>, role: Role, hash: &str) -> bool
     // Proxies learn of labels and of subsets separately: the pods' labels have to be known first.
     let is_known = |pod: &&Pod| spread_at(pod.seen_at, scene.observed).is_none();
     let ready = ready_of(scene, hash).filter(is_known).filter(|pod| end.would_select(&pod.labels)).count();
-    let enough = ready >= usize::try_from(share(scene.spec.replicas, carried).max(1)).unwrap_or(usize::MAX);
-    enough && (end.hash().is_none() || role == Role::Stable)
+    let needed = usize::try_from(share(scene.spec.replicas, carried).max(1)).unwrap_or(usize::MAX);
+    // A subset and a Service cannot be pointed elsewhere in one stroke.
+    let in_one_stroke = role == Role::Stable && (end.subset.is_none() || end.service.is_none());
+    ready >= needed && (end.hash().is_none() || in_one_stroke)
 }
 
 fn ready_of<'s>(scene: &'s Scene<'_>, hash: &'s str) -> impl Iterator<Item = &'s Pod> {

@@ -10,5 +10,6 @@ mod lag;
 mod revisions;
 mod scaling;
 mod updates;
+mod walks;
 mod wire;
 mod world;

@@ -163,8 +163,8 @@ fn everything_is_told_in_the_words_that_clients_know() {
         "RolloutStepCompleted: Rollout step 2/2 completed (pause)".to_owned(),
         "RolloutResumed: Rollout is resumed".to_owned(),
         "TrafficWeightUpdated: Traffic weight updated from 20 to 100".to_owned(),
-        format!("UpdatedDestinationRule: DestinationRule web subset updated (canary: {v2}, stable: {v2})"),
         format!("RolloutCompleted: Rollout completed update to revision 2 ({v2}): Completed all 2 canary steps"),
+        format!("UpdatedDestinationRule: DestinationRule web subset updated (canary: {v2}, stable: {v2})"),
         "TrafficWeightUpdated: Traffic weight updated from 100 to 0".to_owned(),
         format!("ScalingReplicaSet: Scaled down ReplicaSet web-{v1} (revision 1) from 5 to 0"),
     ];

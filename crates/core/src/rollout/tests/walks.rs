@@ -1,0 +1,171 @@
+//! Random walks: people, tools and accidents in any order, from which every world finds its way home.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::world::World;
+
+/// Something that happens.
+#[derive(Clone, Debug)]
+enum Action {
+    Image(u8),
+    Break(u8),
+    Mend(u8),
+    Scale(i32),
+    Paused(bool),
+    Status(Value),
+    Steps(u8),
+    Report(&'static str),
+    Turns(usize),
+    Crash(usize),
+    Pass(i64),
+}
+
+fn harmless() -> impl Strategy<Value = Action> {
+    let next = json!({"pauseConditions": null});
+    let skip = json!({"pauseConditions": null, "controllerPause": false, "currentStepIndex": 3});
+    let status = [next, skip, json!({"abort": true}), json!({"abort": false}), json!({"promoteFull": true})];
+    prop_oneof![
+        4 => (1..5_u8).prop_map(Action::Image),
+        1 => (1..7).prop_map(Action::Scale),
+        1 => any::<bool>().prop_map(Action::Paused),
+        4 => proptest::sample::select(status.to_vec()).prop_map(Action::Status),
+        1 => (0..3_u8).prop_map(Action::Steps),
+        2 => proptest::sample::select(vec!["Running", "Successful", "Failed", "Inconclusive"]).prop_map(Action::Report),
+        6 => (1..8_usize).prop_map(Action::Turns),
+        2 => (0..4_usize).prop_map(Action::Crash),
+        2 => (1..60_i64).prop_map(Action::Pass),
+    ]
+}
+
+fn harmful() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        6 => harmless(),
+        1 => (1..5_u8).prop_map(Action::Break),
+        1 => (1..5_u8).prop_map(Action::Mend),
+        1 => Just(Action::Scale(0)),
+    ]
+}
+
+fn world(kind: usize) -> World {
+    let world = match kind {
+        0 => World::roles(),
+        1 => World::hashes(),
+        2 => World::services(),
+        3 => World::both(),
+        _ => World::basic(),
+    };
+    let analysis = json!({"templates": [{"templateName": "check"}], "startingStep": 1});
+    world.with_template().canary(&json!({"analysis": analysis})).steps(&steps(0))
+}
+
+fn steps(variant: u8) -> Value {
+    match variant {
+        0 => json!([{"setWeight": 20}, {"pause": {}}, {"setWeight": 60}, {"pause": {"duration": 10}}]),
+        1 => json!([{"setWeight": 100}, {"pause": {}}, {"setWeight": 10},
+                    {"analysis": {"templates": [{"templateName": "check"}]}}]),
+        _ => json!([]),
+    }
+}
+
+fn act(world: &mut World, action: &Action) {
+    match action {
+        Action::Image(number) => world.set_image(&format!("v{number}")),
+        Action::Break(number) => world.break_image(&format!("v{number}"), true),
+        Action::Mend(number) => world.break_image(&format!("v{number}"), false),
+        Action::Scale(replicas) => world.set_spec(&json!({"replicas": replicas})),
+        Action::Paused(paused) => world.set_spec(&json!({"paused": paused})),
+        Action::Status(patch) => world.set_status(patch),
+        Action::Steps(variant) => world.set_spec(&json!({"strategy": {"canary": {"steps": steps(*variant)}}})),
+        Action::Report(phase) => report(world, phase),
+        Action::Turns(turns) => (0..*turns).for_each(|_| drop(world.turn())),
+        Action::Crash(effects_max) => drop(world.turn_with(*effects_max)),
+        Action::Pass(seconds) => {
+            world.observed.now += chrono::TimeDelta::seconds(*seconds);
+            world.turn();
+        }
+    }
+}
+
+/// Gives a phase to every run that is under way.
+fn report(world: &mut World, phase: &str) {
+    let open = |run: &&str| {
+        world.observed.analysis_runs.iter().any(|r| {
+            r.metadata.name.as_deref() == Some(run) && r.status.as_ref().is_none_or(|status| status.phase == "Running")
+        })
+    };
+    let names: Vec<String> = world.runs().iter().filter(|run| open(run)).map(ToString::to_string).collect();
+    for name in names {
+        world.report(&name, phase, "");
+    }
+}
+
+/// Everything is mended, and somebody promotes the present version: it has to become healthy and alone.
+fn go_home(world: &mut World) {
+    for number in 1..5 {
+        world.break_image(&format!("v{number}"), false);
+    }
+    world.set_spec(&json!({"paused": false, "replicas": 3}));
+    world.settle();
+    if world.status().abort {
+        world.set_status(&json!({"abort": false}));
+        world.turn();
+    }
+    report(world, "Successful");
+    world.settle();
+    world.set_status(&json!({"promoteFull": true}));
+    world.wait(90);
+    assert_eq!(world.status().phase.as_deref(), Some("Healthy"), "{}: {:?}", world.line(), world.settle().holds);
+    assert_eq!(world.observed.pods.len(), 3, "{}", world.line());
+    if !world.observed.virtual_services.is_empty() {
+        assert_eq!(world.weight(), 0, "{}", world.line());
+    }
+}
+
+/// Walks that once led nowhere.
+#[track_caller]
+fn check(case: &str, kind: usize, actions: &[Action]) {
+    let mut world = world(kind).deployed();
+    for action in actions {
+        act(&mut world, action);
+    }
+    go_home(&mut world);
+    assert_eq!(world.observed.pods.len(), 3, "{case}");
+}
+
+#[test]
+fn walks_that_once_led_nowhere_lead_home() {
+    use Action::{Crash, Image, Scale, Status, Steps, Turns};
+    let full = json!({"promoteFull": true});
+    check("a crash between subset and Service", 3, &[Image(2), Turns(3), Status(full), Turns(2), Crash(1)]);
+    check("no pods while both sides change", 3, &[Image(2), Steps(2), Turns(1), Scale(0), Turns(1)]);
+    check("no pods in the middle of an update", 0, &[Image(2), Turns(4), Steps(2), Scale(0), Crash(0)]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nobody_is_ever_left_without_an_answer(
+        kind in 0..4_usize,
+        actions in proptest::collection::vec(harmless(), 1..30),
+    ) {
+        let mut world = world(kind).deployed();
+        for action in &actions {
+            act(&mut world, action);
+        }
+        go_home(&mut world);
+    }
+
+    #[test]
+    fn every_mess_can_be_cleaned_up(
+        kind in 0..5_usize,
+        actions in proptest::collection::vec(harmful(), 1..30),
+    ) {
+        let mut world = world(kind).ignoring_outages().deployed();
+        for action in &actions {
+            act(&mut world, action);
+        }
+        go_home(&mut world);
+    }
+}
