@@ -69,7 +69,10 @@ impl Report {
                 wake.map_or(Next::OnChange, |wake| Next::At(if wake.at > now { wake.at } else { now + WAKE_AFTER_MIN }))
             }
             Outcome::Conflict { .. } => Next::Retry(Backoff::Conflict),
-            Outcome::Failed(error) => Next::Retry(error.backoff()),
+            Outcome::Failed(error) => match wake.filter(|wake| wake.at > now) {
+                Some(wake) => Next::RetryBy(error.backoff(), wake.at),
+                None => Next::Retry(error.backoff()),
+            },
             Outcome::Fenced => Next::Retry(Backoff::Unavailable),
         }
     }

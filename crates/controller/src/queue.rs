@@ -39,6 +39,8 @@ pub enum Next {
     At(DateTime<Utc>),
     /// After a back-off that grows with each try, up to 10 s.
     Retry(Backoff),
+    /// The same, and at this time at the latest: a write that fails must not make a pause end late.
+    RetryBy(Backoff, DateTime<Utc>),
     /// The object is gone, or not ours any more.
     Forget,
 }
@@ -108,6 +110,10 @@ impl Queue {
             Next::Retry(backoff) => {
                 let delay = self.back_off(key, *backoff);
                 earliest(pending, Some(now + delay))
+            }
+            Next::RetryBy(backoff, at) => {
+                let delay = self.back_off(key, *backoff);
+                earliest(pending, Some((now + delay).min(*at)))
             }
             Next::OnChange => {
                 self.tries.remove(key);
@@ -260,6 +266,20 @@ mod tests {
         };
         assert_eq!(due(3), due(3));
         assert_ne!(due(3), due(4));
+    }
+
+    #[test]
+    fn a_back_off_does_not_outlast_what_is_due() {
+        let mut queue = Queue::new(7);
+        queue.add(key("a"), at(0));
+        for second in 0..9 {
+            let popped = queue.pop(queue.next_due().expect("due")).expect("popped");
+            queue.done(&popped, &Next::RetryBy(Backoff::Refused, at(20)), at(second));
+            assert!(queue.next_due() <= Some(at(20)), "try {second}");
+        }
+        let popped = queue.pop(at(20)).expect("popped");
+        queue.done(&popped, &Next::RetryBy(Backoff::Refused, at(21)), at(20));
+        assert_eq!(queue.next_due(), Some(at(21)), "the back-off has grown beyond a second by now");
     }
 
     #[test]

@@ -72,7 +72,16 @@ async fn effects_stop_at_the_first_failure_and_what_was_done_is_told() {
     let report = run(&executor, &orders(vec![scale("a"), scale("b"), scale("c")])).await;
     assert!(matches!(report.outcome, Outcome::Failed(_)), "{report:?}");
     assert_eq!(log.short(), ["PATCH web/status", "PATCH a", "PATCH b", "POST events", "POST events"]);
-    assert_eq!(report.next(None, DateTime::UNIX_EPOCH), Next::Retry(Backoff::Unavailable));
+    let now = DateTime::UNIX_EPOCH;
+    assert_eq!(report.next(None, now), Next::Retry(Backoff::Unavailable));
+    let wake =
+        |seconds: i64| Wake { at: now + chrono::TimeDelta::seconds(seconds), why: "end of the pause".to_owned() };
+    assert_eq!(
+        report.next(Some(&wake(3)), now),
+        Next::RetryBy(Backoff::Unavailable, wake(3).at),
+        "a pause ends in time"
+    );
+    assert_eq!(report.next(Some(&wake(0)), now), Next::Retry(Backoff::Unavailable), "what was due already waits");
 }
 
 #[tokio::test]
