@@ -3,6 +3,8 @@
 mod pod_template;
 mod schema;
 
+use std::sync::OnceLock;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSONSchemaProps};
 use kube_core::CustomResourceExt;
 use serde_json::{Value, json};
@@ -13,14 +15,19 @@ use crate::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, Experiment, 
 ///
 /// They accept every manifest that the definitions of Argo Rollouts accept, because malformed specs must be storable to
 /// be reported. Each is small enough for a plain `kubectl apply`, which stores the whole object in an annotation.
-pub fn crds() -> Vec<CustomResourceDefinition> {
-    vec![
-        finish(Rollout::crd()),
-        finish(AnalysisTemplate::crd()),
-        finish(ClusterAnalysisTemplate::crd()),
-        finish(AnalysisRun::crd()),
-        finish(Experiment::crd()),
-    ]
+///
+/// Making them takes a moment, so it is done once in a process.
+pub fn crds() -> &'static [CustomResourceDefinition] {
+    static MADE: OnceLock<[CustomResourceDefinition; 5]> = OnceLock::new();
+    MADE.get_or_init(|| {
+        [
+            finish(Rollout::crd()),
+            finish(AnalysisTemplate::crd()),
+            finish(ClusterAnalysisTemplate::crd()),
+            finish(AnalysisRun::crd()),
+            finish(Experiment::crd()),
+        ]
+    })
 }
 
 /// Fields that must be given inside an object, by the name of the property that holds the object or the list of them,

@@ -74,7 +74,7 @@ fn every_field_of_every_kind_survives() {
             "AnalysisRun" => drop(check::<AnalysisRun>(kind, &manifest)),
             _ => drop(check::<Experiment>(kind, &manifest)),
         }
-        let definition = crds().into_iter().find(|crd| crd.spec.names.kind == kind).unwrap();
+        let definition = crds().iter().find(|crd| crd.spec.names.kind == kind).unwrap();
         let schema = definition.spec.versions[0].schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap();
         let schema = serde_json::to_value(schema).unwrap();
         assert_eq!(unused(kind, &schema, &manifest), Vec::<String>::new(), "the kitchen sink misses fields");

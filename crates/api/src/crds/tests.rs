@@ -33,7 +33,7 @@ fn schema_of(definition: &CustomResourceDefinition) -> Value {
 }
 
 fn definition(kind: &str) -> CustomResourceDefinition {
-    crds().into_iter().find(|definition| definition.spec.names.kind == kind).unwrap()
+    crds().iter().find(|definition| definition.spec.names.kind == kind).unwrap().clone()
 }
 
 /// What is wrong with a schema and the schemas in it, by the API server's rules for structural schemas.
@@ -145,10 +145,10 @@ fn each_definition_is_small_enough_for_kubectl_apply() {
 #[test]
 fn the_definitions_have_the_names_that_clients_use() {
     let names: Vec<_> = crds()
-        .into_iter()
+        .iter()
         .map(|crd| {
-            let short = crd.spec.names.short_names.unwrap().join(",");
-            (crd.metadata.name.unwrap(), short, crd.spec.scope, crd.spec.versions[0].name.clone())
+            let short = crd.spec.names.short_names.clone().unwrap().join(",");
+            (crd.metadata.name.clone().unwrap(), short, crd.spec.scope.clone(), crd.spec.versions[0].name.clone())
         })
         .collect();
     let expected = [

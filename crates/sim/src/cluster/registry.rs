@@ -230,8 +230,7 @@ fn istio() -> Vec<Kind> {
     kinds.into_iter().map(|kind| kind.with_status().custom().versions(&versions)).collect()
 }
 
-/// Our own kinds, from the definitions that are applied to real clusters. Making them takes longer than most tests, so it
-/// is done once in a process.
+/// Our own kinds, from the definitions that are applied to real clusters.
 fn rollouts() -> Vec<Kind> {
     static DEFINITIONS: OnceLock<Vec<Value>> = OnceLock::new();
     let definitions = DEFINITIONS.get_or_init(|| {

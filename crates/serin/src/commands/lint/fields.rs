@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 /// The schema of a kind of ours; `None` for other kinds.
 pub(super) fn schema_of(kind: &str) -> Option<Value> {
-    let definition = serin_api::crds().into_iter().find(|definition| definition.spec.names.kind == kind)?;
-    let schema = definition.spec.versions.into_iter().next()?.schema?.open_api_v3_schema?;
+    let definition = serin_api::crds().iter().find(|definition| definition.spec.names.kind == kind)?;
+    let schema = definition.spec.versions.first()?.schema.as_ref()?.open_api_v3_schema.as_ref()?;
     serde_json::to_value(schema).ok()
 }
 
