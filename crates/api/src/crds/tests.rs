@@ -103,7 +103,7 @@ fn list_faults(path: &str, schema: &Value) -> Vec<String> {
 fn an_api_server_accepts_the_schemas() {
     for definition in crds() {
         let kind = &definition.spec.names.kind;
-        assert_eq!(faults(kind, &schema_of(&definition)), Vec::<String>::new());
+        assert_eq!(faults(kind, &schema_of(definition)), Vec::<String>::new());
     }
 }
 
@@ -171,7 +171,7 @@ fn only_a_rollout_has_subresources_but_runs_and_experiments_have_a_status() {
         let subresources = definition.spec.versions[0].subresources.clone().unwrap_or_default();
         assert_eq!(subresources.status.is_some(), kind == "Rollout", "{kind}");
         assert_eq!(subresources.scale.is_some(), kind == "Rollout", "{kind}");
-        let has_status = schema_of(&definition).pointer("/properties/status/properties/phase").is_some();
+        let has_status = schema_of(definition).pointer("/properties/status/properties/phase").is_some();
         assert_eq!(has_status, !kind.ends_with("Template"), "{kind}");
     }
     let scale = definition("Rollout").spec.versions[0].subresources.clone().unwrap().scale.unwrap();
@@ -223,7 +223,7 @@ fn the_only_defaults_are_those_that_the_field_knows() {
     }
     let mut found = BTreeSet::new();
     for definition in crds() {
-        defaults(&schema_of(&definition), &mut found);
+        defaults(&schema_of(definition), &mut found);
     }
     let expected = [
         "apiVersion=\"v1\"",
