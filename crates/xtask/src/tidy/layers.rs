@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::violation::Violation;
 
 /// Our crates with those that each may depend on, in tests too.
-const LAYERS: [(&str, &[&str]); 7] = [
+const LAYERS: [(&str, &[&str]); 9] = [
     ("serin-api", &[]),
     ("serin-core", &["serin-api"]),
     ("serin-providers", &["serin-api", "serin-core"]),
@@ -17,6 +17,9 @@ const LAYERS: [(&str, &[&str]); 7] = [
     ("serin-sim", &["serin-api", "serin-core", "serin-providers", "serin-controller"]),
     ("serin", &["serin-api", "serin-core", "serin-providers", "serin-controller", "serin-sim"]),
     ("xtask", &["serin-api", "serin-core", "serin-providers", "serin-controller", "serin-sim", "serin"]),
+    // Tests from outside: they know the API and nothing of how it is served.
+    ("serin-workload", &[]),
+    ("serin-e2e", &["serin-api"]),
 ];
 
 /// The crate that decides. It is pure, so nothing that waits, talks, logs or draws lots is in what it is built from.

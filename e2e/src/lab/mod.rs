@@ -1,0 +1,1 @@
+//! The cluster on this machine: what it is built from, and how it starts and stops.
