@@ -1,5 +1,3 @@
-//! A real Kubernetes with Istio on one machine, and the suites that Serin has to pass there.
-
-mod lab;
+//! The program `serin-e2e`.
 
 fn main() {}

@@ -1,0 +1,3 @@
+//! A real Kubernetes with Istio on one machine, and the suites that Serin has to pass there.
+
+pub mod lab;
