@@ -19,7 +19,7 @@ const LAYERS: [(&str, &[&str]); 9] = [
     ("xtask", &["serin-api", "serin-core", "serin-providers", "serin-controller", "serin-sim", "serin"]),
     // Tests from outside: they know the API and nothing of how it is served.
     ("serin-workload", &[]),
-    ("serin-e2e", &["serin-api"]),
+    ("serin-e2e", &["serin-api", "serin-workload"]),
 ];
 
 /// The crate that decides. It is pure, so nothing that waits, talks, logs or draws lots is in what it is built from.
