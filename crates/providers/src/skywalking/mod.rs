@@ -65,7 +65,7 @@ impl SkyWalking {
         let endpoint = Endpoint::new(metric, transport)?;
         let document = document::parse(query)?;
         let server = self.servers.get(&endpoint, now).await?;
-        let window = Window::complete_minutes(now, interval, server.zone);
+        let window = Window::complete_minutes(now, interval, server.zone, server.fewest_minutes());
         let question = rewrite(query, &document, &server);
         let mut data = endpoint.ask(&question.text, &window).await?;
         let presence = presence::ask(&endpoint, &question, &data, &window).await?;

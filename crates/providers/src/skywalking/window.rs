@@ -19,11 +19,11 @@ const FLUSH_SECONDS: i64 = 30;
 const MINUTES_MAX: i64 = 500;
 
 impl Window {
-    /// The last complete minutes, as many as `interval` has, rounded up; at least 1, at most 500. The last of them ended
-    /// at least 30 s ago, because the server writes a minute down some time after its end.
-    pub(super) fn complete_minutes(now: DateTime<Utc>, interval: TimeDelta, zone: FixedOffset) -> Self {
+    /// The last complete minutes, as many as `interval` has, rounded up; at least `fewest`, at most 500. The last of them
+    /// ended at least 30 s ago, because the server writes a minute down some time after its end.
+    pub(super) fn complete_minutes(now: DateTime<Utc>, interval: TimeDelta, zone: FixedOffset, fewest: i64) -> Self {
         let minutes = interval.num_minutes() + i64::from(interval.num_seconds() % 60 != 0);
-        let minutes = minutes.clamp(1, MINUTES_MAX);
+        let minutes = minutes.clamp(fewest.clamp(1, MINUTES_MAX), MINUTES_MAX);
         let settled = now.timestamp().saturating_sub(FLUSH_SECONDS).div_euclid(60);
         let at = |minute: i64| minute_start(minute, now).with_timezone(&zone);
         Self { start: at(settled - minutes), end: at(settled - 1) }
@@ -82,7 +82,7 @@ mod tests {
     fn check(what: &str, now: &str, (interval, zone): (i64, &str), expected: &str) {
         let now: DateTime<Utc> = now.parse().expect("a time");
         let zone = parse_zone(zone).expect("a zone");
-        let window = Window::complete_minutes(now, TimeDelta::seconds(interval), zone);
+        let window = Window::complete_minutes(now, TimeDelta::seconds(interval), zone, 1);
         assert_eq!(window.to_string(), expected, "{what}");
     }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use serin_core::analysis::sample::Semantics;
 use serin_providers::Answer;
 
-use crate::skywalking::{APDEX, Oap, ask, same};
+use crate::skywalking::{APDEX, Oap, ask, ask_back, same};
 
 /// Asks for the Apdex, whose buckets and those of the calls are these.
 async fn apdex(values: &[u64], calls: Value) -> Answer {
@@ -39,6 +39,25 @@ async fn minutes_without_calls_are_left_out() {
         &apdex(&[0, 0], calls(&[0, 0])).await,
         ("no data: SkyWalking has nothing for service_apdex", ""),
     );
+}
+
+/// Before 9.6 a server refuses one minute alone, as if it were too many.
+#[tokio::test]
+async fn one_minute_is_asked_for_together_with_the_one_before() {
+    for (version, interval, window) in [
+        ("9.2.0", "1m", "2026-11-21 1158 to 2026-11-21 1159 (+0000)"),
+        ("9.2.0", "20s", "2026-11-21 1158 to 2026-11-21 1159 (+0000)"),
+        ("9.5.0", "1m", "2026-11-21 1158 to 2026-11-21 1159 (+0000)"),
+        ("9.2.0", "2m", "2026-11-21 1158 to 2026-11-21 1159 (+0000)"),
+        ("9.6.0", "1m", "2026-11-21 1159 to 2026-11-21 1159 (+0000)"),
+        ("10.1.0", "1m", "2026-11-21 1159 to 2026-11-21 1159 (+0000)"),
+    ] {
+        let fake = Oap::new(version, json!({"service_apdex": series(&[9000])})).fake();
+        let answer = ask_back(APDEX, interval, Semantics::Serin, &fake).await;
+        let measured = r#"{"service_apdex":{"values":{"values":[{"value":9000}]}}}"#;
+        same(&format!("{interval} of {version}"), &answer, ("measured", measured));
+        assert_eq!(answer.metadata["window"], window, "{interval} of {version}");
+    }
 }
 
 #[tokio::test]
