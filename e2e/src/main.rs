@@ -1,3 +1,45 @@
 //! The program `serin-e2e`.
 
-fn main() {}
+use anyhow::Result;
+use clap::Parser;
+use serin_e2e::lab::commands;
+
+/// A real Kubernetes with Istio on this machine, and the suites that Serin has to pass there.
+#[derive(Debug, Parser)]
+enum Command {
+    /// Build programs and images, each only if its recipe has changed
+    Build(commands::Build),
+    /// Start the cluster, or what of it does not run
+    Start(commands::Start),
+    /// Build Serin and the workload and give their images to the running node
+    Load,
+    /// Say what runs
+    Status,
+    /// Run a command inside the cluster's namespaces
+    Exec {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
+    /// Run kubectl as the administrator
+    Kubectl {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Start, stop or kill one program of the cluster
+    Daemon { deed: commands::Deed, name: String },
+    /// Stop the cluster and check that nothing is left
+    Stop(commands::Stop),
+}
+
+fn main() -> Result<()> {
+    match Command::parse() {
+        Command::Build(build) => build.run(),
+        Command::Start(start) => start.run(),
+        Command::Load => commands::load(),
+        Command::Status => commands::status(),
+        Command::Exec { words } => commands::exec(&words),
+        Command::Kubectl { arguments } => commands::kubectl(&arguments),
+        Command::Daemon { deed, name } => commands::daemon(deed, &name),
+        Command::Stop(stop) => stop.run(),
+    }
+}
