@@ -1,0 +1,187 @@
+//! A case of a suite: what it gets, how it is run, and what is kept when it fails.
+
+use std::fmt::Write as _;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+
+use super::cluster::Cluster;
+use super::load::{Load, LoadSpec};
+use super::manifests::Manifests;
+use super::place::Place;
+use super::release::{Release, repository};
+use super::report::{Figures, Report, Row};
+use super::rollout::Subject;
+use super::timeline::Timeline;
+
+/// What a case does.
+type Script = Box<dyn Fn(Stage) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync>;
+
+/// A test with a name.
+pub(crate) struct Case {
+    pub(crate) suite: &'static str,
+    pub(crate) name: &'static str,
+    /// Whether it belongs to the few that every change has to pass.
+    pub(crate) smoke: bool,
+    limit: Duration,
+    script: Script,
+}
+
+impl Case {
+    /// A case that has failed when it takes longer than `limit`.
+    pub(crate) fn new<F, Fut>(suite: &'static str, name: &'static str, limit: Duration, script: F) -> Self
+    where
+        F: Fn(Stage) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        Case { suite, name, smoke: false, limit, script: Box::new(move |stage| Box::pin(script(stage))) }
+    }
+
+    /// One of the few.
+    pub(crate) fn smoke(mut self) -> Self {
+        self.smoke = true;
+        self
+    }
+}
+
+/// What a case gets: a namespace of its own, and the release of its suite.
+#[derive(Clone)]
+pub(crate) struct Stage {
+    pub(crate) cluster: Cluster,
+    pub(crate) place: Place,
+    pub(crate) serin: Release,
+    pub(crate) timeline: Timeline,
+    pub(crate) figures: Figures,
+}
+
+impl Stage {
+    /// Applies manifests for this suite's release, and waits until their first version is Healthy.
+    pub(crate) async fn settled(&self, manifests: &Manifests) -> Result<Subject> {
+        Subject::settled(&self.place, &self.own(manifests)).await
+    }
+
+    /// Applies manifests for this suite's release: a change of what is there.
+    pub(crate) async fn apply(&self, manifests: &Manifests) -> Result<Subject> {
+        Subject::apply(&self.place, &self.own(manifests)).await
+    }
+
+    /// The manifests with the label by which only this suite's release serves them.
+    pub(crate) fn own(&self, manifests: &Manifests) -> Manifests {
+        manifests.clone().instance(&self.serin.instance)
+    }
+
+    /// Starts load through a proxy of the mesh to a Service of this namespace.
+    pub(crate) async fn load(&self, service: &str) -> Result<Load> {
+        Load::start(&self.cluster, &LoadSpec::mesh(&self.place.namespace, service)).await
+    }
+}
+
+/// Runs cases one after the other; those of a suite share a release. Prints a line for each, and keeps the record of
+/// those that fail in `keep`.
+///
+/// # Errors
+/// If the cluster cannot be used at all.
+pub(crate) async fn run(cluster: &Cluster, cases: &[Case], keep: &Path) -> Result<Report> {
+    let mut report = Report::default();
+    let mut release: Option<Release> = None;
+    for case in cases {
+        if release.as_ref().is_none_or(|release| release.instance != case.suite) {
+            if let Some(old) = release.take() {
+                old.uninstall().await?;
+            }
+            release = Some(Release::install(cluster, case.suite, &[]).await.context("failed to install Serin")?);
+        }
+        let serin = release.clone().context("installed above")?;
+        let row = one(cluster, serin, case, keep).await;
+        let mark = if row.error.is_none() { "ok    " } else { "FAILED" };
+        println!("{mark} {}/{} ({:.0} s)  {}", row.suite, row.case, row.took.as_secs_f64(), row.figures.line());
+        if let Some(error) = &row.error {
+            println!("       {error}");
+        }
+        report.rows.push(row);
+    }
+    if let Some(release) = release {
+        release.uninstall().await?;
+    }
+    Ok(report)
+}
+
+async fn one(cluster: &Cluster, serin: Release, case: &Case, keep: &Path) -> Row {
+    let began = Instant::now();
+    let figures = Figures::default();
+    let namespace = format!("e2e-{}-{}", case.suite, case.name.replace(' ', "-"));
+    let played = play(cluster, &serin, case, &figures, (&namespace, keep)).await;
+    let error = played.err().map(|error| format!("{error:#}"));
+    Row { suite: case.suite, case: case.name, error, took: began.elapsed(), figures }
+}
+
+async fn play(
+    cluster: &Cluster,
+    serin: &Release,
+    case: &Case,
+    figures: &Figures,
+    (namespace, keep): (&str, &Path),
+) -> Result<()> {
+    let place = Place::make(cluster, namespace).await?;
+    let timeline = Timeline::begin(&place).await?;
+    let stage = Stage {
+        cluster: cluster.clone(),
+        place: place.clone(),
+        serin: serin.clone(),
+        timeline: timeline.clone(),
+        figures: figures.clone(),
+    };
+    // A task of its own, so that a panic fails the case and not the run.
+    let script = tokio::spawn((case.script)(stage));
+    let stop = script.abort_handle();
+    let outcome = match tokio::time::timeout(case.limit, script).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(panic)) => Err(anyhow!("panicked: {panic}")),
+        Err(_) => {
+            stop.abort();
+            Err(anyhow!("took longer than {} s", case.limit.as_secs()))
+        }
+    };
+    let loads = [LoadSpec::mesh(namespace, ""), LoadSpec::gateway(namespace, "")];
+    if outcome.is_err() {
+        let folder = keep.join(case.suite).join(case.name.replace(' ', "-"));
+        preserve(serin, &place, &timeline, &folder).await.context("failed to keep the record")?;
+    }
+    for spec in loads {
+        Load::named(cluster, &spec.name).stop().await?;
+    }
+    place.remove().await?;
+    outcome
+}
+
+/// Writes down what is needed to find out why a case failed.
+async fn preserve(serin: &Release, place: &Place, timeline: &Timeline, folder: &PathBuf) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(folder.join("timeline.txt"), timeline.text())?;
+    for (pod, log) in serin.logs().await? {
+        std::fs::write(folder.join(format!("{pod}.log")), log)?;
+    }
+    let mut objects = String::new();
+    for (version, kind) in [
+        ("argoproj.io/v1alpha1", "Rollout"),
+        ("argoproj.io/v1alpha1", "AnalysisRun"),
+        ("apps/v1", "ReplicaSet"),
+        ("v1", "Pod"),
+        ("networking.istio.io/v1", "VirtualService"),
+        ("networking.istio.io/v1", "DestinationRule"),
+    ] {
+        for object in place.list(version, kind, "").await? {
+            writeln!(objects, "---\n{}", serde_json::to_string_pretty(&object)?)?;
+        }
+    }
+    std::fs::write(folder.join("objects.yaml"), objects)?;
+    Ok(())
+}
+
+/// Where the records of failed cases are kept.
+pub(crate) fn kept() -> PathBuf {
+    repository().join("target/e2e")
+}

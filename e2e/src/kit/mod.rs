@@ -1,0 +1,25 @@
+//! What the suites are written with: a cluster seen through its API, a release of Serin, load, and a record of what happened.
+
+mod case;
+mod cluster;
+mod load;
+mod manifests;
+mod place;
+mod release;
+mod report;
+mod rollout;
+mod shares;
+pub(crate) mod skywalking;
+mod timeline;
+mod wait;
+
+pub(crate) use case::{Case, Stage, kept, run};
+pub(crate) use cluster::{Cluster, text};
+pub(crate) use load::{Load, LoadSpec};
+pub(crate) use manifests::Manifests;
+pub(crate) use place::Place;
+pub(crate) use release::Release;
+pub(crate) use report::{Figures, Report};
+pub(crate) use rollout::Subject;
+pub(crate) use timeline::Timeline;
+pub(crate) use wait::{hold, until};

@@ -1,0 +1,135 @@
+//! Serin in the cluster: from its own image, by its own chart, with its own rights.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use kube::api::{DeleteParams, LogParams};
+use k8s_openapi::api::core::v1::Pod;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::cluster::{Cluster, text, yaml};
+use super::wait::until;
+
+/// Who applies the chart's objects.
+const HELM: &str = "helm";
+
+/// The image that the harness builds.
+pub(crate) const IMAGE: (&str, &str) = ("localhost/serin", "e2e");
+
+/// A release of the chart in a namespace of its own, which serves only Rollouts with its instance id.
+#[derive(Clone)]
+pub(crate) struct Release {
+    pub(crate) cluster: Cluster,
+    pub(crate) namespace: String,
+    pub(crate) instance: String,
+}
+
+impl Release {
+    /// Installs the definitions and the chart with further `--set` values, and waits until a controller is ready.
+    /// On an installed release this is an upgrade. The namespace is `serin-INSTANCE`.
+    pub(crate) async fn install(cluster: &Cluster, instance: &str, values: &[&str]) -> Result<Self> {
+        let release = Release { cluster: cluster.clone(), namespace: format!("serin-{instance}"), instance: instance.to_owned() };
+        let folder = repository().join("crds");
+        for file in std::fs::read_dir(&folder)?.collect::<std::io::Result<Vec<_>>>()? {
+            if file.path().extension().is_some_and(|it| it == "yaml") {
+                cluster.apply(&yaml(&std::fs::read_to_string(file.path())?)?, "", HELM).await?;
+            }
+        }
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release.namespace}});
+        cluster.apply(&[namespace], "", HELM).await?;
+        cluster.apply(&release.objects(values).await?, &release.namespace, HELM).await?;
+        release.ready().await?;
+        Ok(release)
+    }
+
+    /// What `helm template` makes of the chart.
+    pub(crate) async fn objects(&self, values: &[&str]) -> Result<Vec<Value>> {
+        let version = self.cluster.client.apiserver_version().await?.git_version;
+        let mut command = Command::new(&self.cluster.endpoints.helm);
+        command.args(["template", "serin"]).arg(repository().join("charts/serin"));
+        command.args(["--namespace", &self.namespace, "--kube-version", &version]);
+        let (repository, tag) = IMAGE;
+        let own = [
+            format!("image.repository={repository}"),
+            format!("image.tag={tag}"),
+            "image.pullPolicy=IfNotPresent".to_owned(),
+            format!("controller.instanceID={}", self.instance),
+        ];
+        for value in own.iter().map(String::as_str).chain(values.iter().copied()) {
+            command.args(["--set", value]);
+        }
+        let output = command.output().await.context("failed to run helm")?;
+        ensure!(output.status.success(), "helm template: {}", String::from_utf8_lossy(&output.stderr));
+        yaml(&String::from_utf8(output.stdout)?)
+    }
+
+    /// Waits until every controller of the Deployment is of its newest version and ready, and one of them leads.
+    pub(crate) async fn ready(&self) -> Result<()> {
+        until("Serin is ready", Duration::from_secs(90), || async {
+            let deployment = self.cluster.get("apps/v1", "Deployment", &self.namespace, "serin").await?;
+            let (spec, status) = (&deployment["spec"], &deployment["status"]);
+            ensure!(status["observedGeneration"] == deployment["metadata"]["generation"], "not observed yet");
+            ensure!(status["updatedReplicas"] == spec["replicas"], "{} pods are updated", status["updatedReplicas"]);
+            ensure!(status["readyReplicas"] == spec["replicas"], "{} pods are ready", status["readyReplicas"]);
+            ensure!(status["replicas"] == spec["replicas"], "{} pods exist", status["replicas"]);
+            let leader = self.leader().await?;
+            let pods = self.pods().await?;
+            ensure!(pods.iter().any(|pod| leader.starts_with(pod.as_str())), "the lease is held by {leader:?}");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Names of the controllers' pods that are not on their way out.
+    pub(crate) async fn pods(&self) -> Result<Vec<String>> {
+        let pods = self.cluster.list("v1", "Pod", &self.namespace, "app.kubernetes.io/name=serin").await?;
+        let living = pods.iter().filter(|pod| pod.pointer("/metadata/deletionTimestamp").is_none());
+        Ok(living.map(|pod| text(pod, "/metadata/name").to_owned()).collect())
+    }
+
+    /// Who holds the lease; empty if nobody does.
+    pub(crate) async fn leader(&self) -> Result<String> {
+        let leases = self.cluster.list("coordination.k8s.io/v1", "Lease", &self.namespace, "").await?;
+        Ok(leases.first().map(|lease| text(lease, "/spec/holderIdentity").to_owned()).unwrap_or_default())
+    }
+
+    /// Deletes a controller's pod without grace, as `kill -9` does, and does not wait.
+    pub(crate) async fn kill(&self, pod: &str) -> Result<()> {
+        let pods = self.cluster.api("v1", "Pod", &self.namespace).await?;
+        pods.delete(pod, &DeleteParams::default().grace_period(0)).await?;
+        Ok(())
+    }
+
+    /// What the controllers have logged, one text for each pod.
+    pub(crate) async fn logs(&self) -> Result<Vec<(String, String)>> {
+        let api: kube::Api<Pod> = kube::Api::namespaced(self.cluster.client.clone(), &self.namespace);
+        let mut logs = Vec::new();
+        for pod in self.pods().await? {
+            let log = api.logs(&pod, &LogParams::default()).await.unwrap_or_else(|error| error.to_string());
+            logs.push((pod, log));
+        }
+        Ok(logs)
+    }
+
+    /// The page of metrics of the leader.
+    pub(crate) async fn metrics(&self) -> Result<String> {
+        let leader = self.leader().await?;
+        let pods = self.pods().await?;
+        let pod = pods.iter().find(|pod| leader.starts_with(pod.as_str())).context("nobody leads")?;
+        self.cluster.ask_pod("GET", (&self.namespace, pod), 8090, "/metrics").await
+    }
+
+    /// Removes everything that the chart made but the definitions.
+    pub(crate) async fn uninstall(&self) -> Result<()> {
+        self.cluster.delete(&self.objects(&[]).await?, &self.namespace).await?;
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}});
+        self.cluster.delete(&[namespace], "").await
+    }
+}
+
+/// The root of the repository that this program was built from.
+pub(crate) fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().map(PathBuf::from).unwrap_or_default()
+}

@@ -1,0 +1,226 @@
+//! SkyWalking: requests that were measured elsewhere go in as trace segments, minutes of metrics come out.
+//!
+//! No agent of SkyWalking runs in the pods of a suite. The load generator counts what the canary really answered, and
+//! [`SkyWalking::book`] hands these counts to the server as one span per request. The server then does what it does for
+//! everybody: it sorts spans into minutes by their own timestamps and works out `service_apdex` and the others.
+//!
+//! What is honest about that, and what is not:
+//!
+//! * How many requests were good, slow or failed is measured. The feeder scales nothing and rates nothing.
+//! * How slow a request was is not: a good one counts as 100 ms, a slow one as 600 ms. The threshold is 500 ms.
+//! * **When** it was is not, as soon as minutes are back-filled: the server then says of some past minutes what was
+//!   measured just now, within seconds. It is as if the canary had served the same way a few minutes earlier. Without it
+//!   every case would wait 90 s for its first complete minute, and three more for its window to fill.
+//! * That spans arrive late, or in the middle of a minute, is not tried here: a minute is booked when it is over, at once.
+
+use std::future::Future;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
+use http::Request;
+use http::header::CONTENT_TYPE;
+use kube::Client;
+use serde_json::{Value, json};
+
+use super::wait::until;
+
+/// The Service of `manifests/skywalking.yaml`, through the API server.
+const SERVICE: &str = "/api/v1/namespaces/istio-system/services/oap:12800/proxy";
+
+/// A longer name of a service is cut off by the server, and then nothing is found under the full name.
+const NAME_MAX: usize = 70;
+
+/// More would be too large for one post, and a minute takes only one.
+const REQUESTS_MAX: u32 = 20_000;
+
+/// The server writes every 3 s; a restarted one takes 10 s more.
+const VISIBLE_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long requests take, in milliseconds. Up to 500 satisfies and up to 2000 is tolerated, which counts half.
+const GOOD_MILLIS: i64 = 100;
+const SLOW_MILLIS: i64 = 600;
+
+/// Requests begin in this part of their minute, so that also slow ones end in it.
+const SPREAD_MILLIS: i64 = 50_000;
+
+/// What a service answered in a minute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Answered {
+    /// Without an error and fast.
+    pub(crate) good: u32,
+    /// Without an error, above the threshold of 500 ms.
+    pub(crate) slow: u32,
+    /// With an error.
+    pub(crate) failed: u32,
+}
+
+impl Answered {
+    /// All of them.
+    pub(crate) fn total(self) -> u32 {
+        self.good.saturating_add(self.slow).saturating_add(self.failed)
+    }
+
+    /// The apdex that the server will work out, times 10000 and rounded down; nothing without requests.
+    pub(crate) fn apdex(self) -> Option<u64> {
+        let halves = u64::from(self.good) * 2 + u64::from(self.slow);
+        (halves * 10_000).checked_div(u64::from(self.total()) * 2)
+    }
+}
+
+/// A way to the HTTP port of a server.
+pub(crate) trait Post: Sync {
+    /// Posts JSON to a path of the server; the body of a successful answer.
+    fn post(&self, path: &str, body: String) -> impl Future<Output = Result<String>> + Send;
+}
+
+/// Through the API server, which reaches the cluster's Services from everywhere.
+impl Post for Client {
+    async fn post(&self, path: &str, body: String) -> Result<String> {
+        let request = Request::post(format!("{SERVICE}{path}"))
+            .header(CONTENT_TYPE, "application/json")
+            .body(body.into_bytes())
+            .context("a path that is none")?;
+        self.request_text(request).await.with_context(|| format!("SkyWalking does not answer {path}"))
+    }
+}
+
+/// A SkyWalking server.
+#[derive(Clone, Debug)]
+pub(crate) struct SkyWalking<P> {
+    way: P,
+}
+
+impl<P: Post> SkyWalking<P> {
+    /// The server at the end of this way.
+    pub(crate) fn new(way: P) -> Self {
+        Self { way }
+    }
+
+    /// Waits until the server answers queries, and returns its version, such as `10.1.0-d28dfea`.
+    ///
+    /// # Errors
+    /// If it does not within `limit`.
+    pub(crate) async fn ready(&self, limit: Duration) -> Result<String> {
+        until("SkyWalking answers", limit, || async {
+            let version = self.ask("{ version }", Value::Null).await?;
+            Ok(version["version"].as_str().context("no version")?.to_owned())
+        })
+        .await
+    }
+
+    /// Books these requests in each of the minutes in which the server knows of none yet, and waits until it shows
+    /// them. A minute that has some stays as it is: a second post for a minute may get lost. Which minutes those
+    /// are is asked of the server, so that a server that lost its memory is told all again.
+    ///
+    /// Returns how many minutes were booked.
+    ///
+    /// # Errors
+    /// If the name is too long, there are no requests or too many, or the server does not show them within 30 s.
+    pub(crate) async fn book(&self, service: &str, minutes: &[DateTime<Utc>], answered: Answered) -> Result<usize> {
+        ensure!(service.len() <= NAME_MAX, "SkyWalking cuts the name {service} off after {NAME_MAX} characters");
+        ensure!(
+            (1..=REQUESTS_MAX).contains(&answered.total()),
+            "{} requests of {service} cannot be booked; 1 to {REQUESTS_MAX} can",
+            answered.total()
+        );
+        let mut booked = Vec::new();
+        for minute in minutes {
+            if self.value("service_cpm", service, *minute).await? == 0 {
+                self.way.post("/v3/segments", segments(service, *minute, answered).to_string()).await?;
+                booked.push(*minute);
+            }
+        }
+        for minute in &booked {
+            until(&format!("SkyWalking shows the calls of {service} at {minute}"), VISIBLE_WITHIN, || async {
+                let shown = self.value("service_cpm", service, *minute).await?;
+                ensure!(shown == u64::from(answered.total()), "{shown} of {} calls", answered.total());
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(booked.len())
+    }
+
+    /// The value of a metric of a service in the minute that begins at `minute`; 0 also means that there is none.
+    ///
+    /// # Errors
+    /// If the server does not answer.
+    pub(crate) async fn value(&self, metric: &str, service: &str, minute: DateTime<Utc>) -> Result<u64> {
+        let zone = self.zone().await?;
+        let at = |time: DateTime<Utc>| time.with_timezone(&zone).format("%Y-%m-%d %H%M").to_string();
+        let variables = json!({
+            // 9.2 asks for a scope and has no answer for one minute alone, so the minute before comes with it.
+            "condition": {
+                "name": metric,
+                "entity": { "scope": "Service", "serviceName": service, "normal": true },
+            },
+            "duration": { "start": at(minute - TimeDelta::minutes(1)), "end": at(minute), "step": "MINUTE" },
+        });
+        let query = "query ($condition: MetricsCondition!, $duration: Duration!) {
+            read: readMetricsValues(condition: $condition, duration: $duration) { values { values { value } } } }";
+        let answer = self.ask(query, variables).await?;
+        let values = answer["read"]["values"]["values"].as_array().context("an answer without values")?;
+        values.last().and_then(|bucket| bucket["value"].as_u64()).context("an answer without a number")
+    }
+
+    /// The zone in which the server reads times; in another one everything reads as 0.
+    async fn zone(&self) -> Result<FixedOffset> {
+        let answer = self.ask("{ getTimeInfo { timezone } }", Value::Null).await?;
+        let zone = answer["getTimeInfo"]["timezone"].as_str().context("no time zone")?;
+        zone.parse().with_context(|| format!("the time zone {zone}"))
+    }
+
+    /// The `data` of an answer.
+    async fn ask(&self, query: &str, variables: Value) -> Result<Value> {
+        let body = json!({ "query": query, "variables": variables }).to_string();
+        let mut answer: Value = serde_json::from_str(&self.way.post("/graphql", body).await?)?;
+        ensure!(answer["errors"].is_null(), "SkyWalking says: {}", answer["errors"]);
+        Ok(answer["data"].take())
+    }
+}
+
+/// The last `count` minutes that are over, oldest first. Serin asks for those of them that ended 30 s ago or earlier; to
+/// book one more than its window has is therefore enough at any second of a minute.
+pub(crate) fn complete_minutes(now: DateTime<Utc>, count: u32) -> Vec<DateTime<Utc>> {
+    let running = now.timestamp().div_euclid(60);
+    let minutes = (1..=i64::from(count)).rev().map(|back| (running - back) * 60);
+    minutes.filter_map(|seconds| DateTime::from_timestamp(seconds, 0)).collect()
+}
+
+/// One segment of one span for each request, spread over the minute.
+///
+/// Source of the format: <https://skywalking.apache.org/docs/main/v9.0.0/en/protocols/trace-data-protocol-v3>
+fn segments(service: &str, minute: DateTime<Utc>, answered: Answered) -> Value {
+    let kinds = [
+        (answered.good, GOOD_MILLIS, false),
+        (answered.slow, SLOW_MILLIS, false),
+        (answered.failed, GOOD_MILLIS, true),
+    ];
+    let requests = kinds.into_iter().flat_map(|(count, millis, failed)| (0..count).map(move |_| (millis, failed)));
+    let (begin, total) = (minute.timestamp_millis(), i64::from(answered.total()));
+    requests
+        .zip(0i64..)
+        .map(|((millis, failed), index)| {
+            let start = begin + index * SPREAD_MILLIS / total;
+            let id = format!("{}.{index}.{service}", minute.timestamp());
+            json!({
+                "traceId": id,
+                "traceSegmentId": id,
+                "service": service,
+                "serviceInstance": "all",
+                "spans": [{
+                    "spanId": 0,
+                    "parentSpanId": -1,
+                    "operationName": "/",
+                    "startTime": start,
+                    "endTime": start + millis,
+                    "spanType": "Entry",
+                    "spanLayer": "Http",
+                    "componentId": 2,
+                    "isError": failed,
+                }],
+            })
+        })
+        .collect()
+}

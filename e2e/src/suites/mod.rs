@@ -1,0 +1,65 @@
+//! The suites, and which of them are run.
+
+mod canary;
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+
+use crate::kit::{Case, Cluster, kept, run};
+
+/// What is run.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Test {
+    /// Suites or SUITE/CASE, all if none is given; a part of the name is enough
+    names: Vec<String>,
+    /// Only the few cases that every change has to pass
+    #[arg(long)]
+    smoke: bool,
+    /// Only list the cases
+    #[arg(long)]
+    list: bool,
+    /// Write the table to e2e/RESULTS.md
+    #[arg(long)]
+    record: bool,
+}
+
+impl Test {
+    /// Runs the chosen cases.
+    ///
+    /// # Errors
+    /// If no case has such a name, the cluster cannot be used, or a case fails.
+    pub fn run(&self) -> Result<()> {
+        let cases: Vec<Case> = all().into_iter().filter(|case| self.chooses(case)).collect();
+        ensure!(!cases.is_empty(), "no case is named so; `serin-e2e test --list` shows them all");
+        if self.list {
+            for case in &cases {
+                println!("{}/{}", case.suite, case.name);
+            }
+            return Ok(());
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let report = runtime.block_on(async {
+            let cluster = Cluster::connect().await?;
+            run(&cluster, &cases, &kept()).await
+        })?;
+        if self.record {
+            report.write(&Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md"))?;
+        }
+        let failed = report.failed();
+        ensure!(failed == 0, "{failed} of {} cases failed; what happened is kept in {}", report.rows.len(), kept().display());
+        println!("all {} cases passed", report.rows.len());
+        Ok(())
+    }
+
+    fn chooses(&self, case: &Case) -> bool {
+        let name = format!("{}/{}", case.suite, case.name);
+        let named = self.names.is_empty() || self.names.iter().any(|part| name.contains(part.as_str()));
+        named && (case.smoke || !self.smoke)
+    }
+}
+
+/// All cases in the order in which they are run.
+fn all() -> Vec<Case> {
+    canary::cases()
+}
