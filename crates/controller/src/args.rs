@@ -60,7 +60,7 @@ impl Default for Args {
             healthz_port: 8080,
             leader_elect: true,
             lease_namespace: "serin".to_owned(),
-            identity: format!("serin-{}", std::process::id()),
+            identity: unique_identity(),
             lease_duration: Duration::from_secs(15),
             renew_deadline: Duration::from_secs(10),
             retry_period: Duration::from_secs(2),
@@ -71,6 +71,13 @@ impl Default for Args {
             request_time_limit: Duration::from_secs(30),
         }
     }
+}
+
+/// `HOST_PID-START`: in containers every process has the same number, and a copied host name must not make two leaders.
+fn unique_identity() -> String {
+    let host = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "serin".to_owned());
+    let start = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{host}_{}-{:x}", std::process::id(), start.as_nanos())
 }
 
 impl Args {
@@ -152,6 +159,13 @@ mod tests {
             },
             None,
         );
+    }
+
+    #[test]
+    fn two_replicas_do_not_share_an_identity() {
+        // Both are process 1 of their containers: only what else is in the name tells them apart.
+        let (one, other) = (Args::default().identity, Args::default().identity);
+        assert_ne!(one, other);
     }
 
     #[test]

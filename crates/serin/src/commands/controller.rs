@@ -57,8 +57,8 @@ pub(crate) struct Controller {
     /// Namespace of the Lease [default: that of this pod, else serin].
     #[arg(long, env = "POD_NAMESPACE", value_name = "NS")]
     lease_namespace: Option<String>,
-    /// Who this replica is; unique among the replicas [default: the name of this pod, else one by process].
-    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    /// Who this replica is; unique among the replicas [default: HOST_PID-START].
+    #[arg(long, env = "SERIN_IDENTITY", value_name = "NAME")]
     identity: Option<String>,
     /// Port of /metrics.
     #[arg(long, alias = "metricsPort", value_name = "PORT", default_value_t = 8090)]
