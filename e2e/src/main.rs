@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Parser;
-use serin_e2e::lab::commands;
+use serin_e2e::{lab::commands, suites};
 
 /// A real Kubernetes with Istio on this machine, and the suites that Serin has to pass there.
 #[derive(Debug, Parser)]
@@ -27,6 +27,8 @@ enum Command {
     },
     /// Start, stop or kill one program of the cluster
     Daemon { deed: commands::Deed, name: String },
+    /// Run the suites against the cluster, or that of KUBECONFIG
+    Test(suites::Test),
     /// Stop the cluster and check that nothing is left
     Stop(commands::Stop),
 }
@@ -40,6 +42,7 @@ fn main() -> Result<()> {
         Command::Exec { words } => commands::exec(&words),
         Command::Kubectl { arguments } => commands::kubectl(&arguments),
         Command::Daemon { deed, name } => commands::daemon(deed, &name),
+        Command::Test(test) => test.run(),
         Command::Stop(stop) => stop.run(),
     }
 }

@@ -1,6 +1,12 @@
 //! The suites, and which of them are run.
 
 mod canary;
+mod gitops;
+mod install;
+mod istiod;
+mod leader;
+mod lossless;
+mod skywalking;
 
 use std::path::Path;
 
@@ -61,5 +67,14 @@ impl Test {
 
 /// All cases in the order in which they are run.
 fn all() -> Vec<Case> {
-    canary::cases()
+    let suites = [
+        canary::cases(),
+        lossless::cases(),
+        skywalking::cases(),
+        gitops::cases(),
+        istiod::cases(),
+        leader::cases(),
+        install::cases(),
+    ];
+    suites.into_iter().flatten().collect()
 }

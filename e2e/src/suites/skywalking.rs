@@ -1,0 +1,7 @@
+//! The suite `skywalking`.
+
+use crate::kit::Case;
+
+pub(super) fn cases() -> Vec<Case> {
+    Vec::new()
+}
