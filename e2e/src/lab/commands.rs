@@ -6,10 +6,11 @@ use anyhow::{Context, Result, bail};
 
 use super::build::{self, Artefact, Packages};
 use super::layout::Layout;
+use super::lock::{self, Subject};
 use super::parts::{self, Part};
 use super::progress::Stopwatch;
 use super::stop::State;
-use super::{command, daemon, kubectl, lock, namespaces, node, start, stop};
+use super::{command, daemon, kubectl, namespaces, node, start, stop};
 
 /// Arguments of `build`.
 #[derive(Debug, clap::Args)]
@@ -28,7 +29,7 @@ impl Build {
     /// If something cannot be built.
     pub fn run(self) -> Result<()> {
         let layout = Layout::here()?;
-        let _lock = lock::take(&layout)?;
+        let _lock = lock::take(&layout, Subject::Artefacts)?;
         let watch = Stopwatch::start();
         build::build(&layout, &self.artefacts, if self.install { Packages::Installed } else { Packages::Named })?;
         watch.stage("everything is built");
@@ -54,7 +55,7 @@ impl Start {
     /// If a part does not become ready.
     pub fn run(self) -> Result<()> {
         let layout = Layout::here()?;
-        let _lock = lock::take(&layout)?;
+        let _lock = lock::take(&layout, Subject::Cluster)?;
         start::start(&layout, &parts::chosen(&self.only, &self.without)?)
     }
 }
@@ -74,7 +75,7 @@ impl Stop {
     /// If something is left.
     pub fn run(self) -> Result<()> {
         let layout = Layout::here()?;
-        let _lock = lock::take(&layout)?;
+        let _lock = lock::take(&layout, Subject::Cluster)?;
         stop::stop(&layout, if self.wipe { State::Wiped } else { State::Kept })
     }
 }
@@ -85,7 +86,7 @@ impl Stop {
 /// If they cannot be compiled, or the node does not run.
 pub fn load() -> Result<()> {
     let layout = Layout::here()?;
-    let _lock = lock::take(&layout)?;
+    let _lock = (lock::take(&layout, Subject::Artefacts)?, lock::take(&layout, Subject::Cluster)?);
     build::build(&layout, &[Artefact::Workload, Artefact::Serin], Packages::Named)?;
     let imported = node::import_all(&layout)?;
     match imported.as_slice() {

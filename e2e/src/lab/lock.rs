@@ -1,4 +1,4 @@
-//! One command at a time changes the lab.
+//! One command at a time builds, and one changes the cluster.
 
 use std::fs::{File, TryLockError};
 
@@ -10,18 +10,31 @@ use super::layout::Layout;
 #[derive(Debug)]
 pub struct Lock(#[expect(dead_code, reason = "closing the file is what releases it")] File);
 
+/// What only one command at a time does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Writes artefacts. Each appears at once, so that a cluster may start meanwhile.
+    Artefacts,
+    /// Starts or stops.
+    Cluster,
+}
+
 /// Takes it, waiting for whoever has it.
 ///
 /// # Errors
 /// If the file cannot be opened.
-pub fn take(layout: &Layout) -> Result<Lock> {
+pub fn take(layout: &Layout, subject: Subject) -> Result<Lock> {
     layout.make()?;
-    let path = layout.home().join("lock");
+    let (name, deed) = match subject {
+        Subject::Artefacts => ("build.lock", "builds"),
+        Subject::Cluster => ("cluster.lock", "starts or stops the cluster"),
+    };
+    let path = layout.home().join(name);
     let file = File::create(&path).with_context(|| format!("failed to write {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            println!("waiting for another command that builds, starts or stops");
+            println!("waiting for another command that {deed}");
             file.lock().with_context(|| format!("failed to lock {}", path.display()))?;
         }
         Err(TryLockError::Error(error)) => {

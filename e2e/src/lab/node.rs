@@ -32,6 +32,9 @@ pub fn start(layout: &Layout) -> Result<()> {
         Ok(succeeds(ctr(layout)?.arg("version")))
     })?;
     import_all(layout)?;
+    if !daemon::is_alive(layout, "kubelet") {
+        distrust(layout)?;
+    }
     daemon::launch(layout, &kubelet(layout))?;
     daemon::launch(layout, &kube_proxy(layout))?;
     kubectl::apply(layout, COREDNS)?;
@@ -73,6 +76,27 @@ pub fn import_all(layout: &Layout) -> Result<Vec<String>> {
         bail!("there is no image to hold the namespaces of a pod: run `serin-e2e build images` first");
     }
     Ok(imported)
+}
+
+/// Takes back what the kubelet of an earlier start said about the node and its pods, so that ready means ready now.
+fn distrust(layout: &Layout) -> Result<()> {
+    if !kubectl::succeeds(layout, &["get", "node", NODE_NAME]) {
+        return Ok(());
+    }
+    let retract = |object: &[&str], status: &str| {
+        let patch = json!({ "status": { "conditions": [{ "type": "Ready", "status": status }] } }).to_string();
+        let mut arguments = vec!["patch", "--subresource=status", "--type=strategic", "--patch", &patch];
+        arguments.extend(object);
+        kubectl::run(layout, &arguments).map(drop)
+    };
+    retract(&["node", NODE_NAME], "Unknown")?;
+    let on_node = format!("--field-selector=spec.nodeName={NODE_NAME}");
+    let names = "--output=custom-columns=:.metadata.namespace,:.metadata.name";
+    let pods = kubectl::run(layout, &["get", "pods", "--all-namespaces", &on_node, "--no-headers", names])?;
+    for (namespace, name) in pods.lines().filter_map(|line| line.trim().split_once(char::is_whitespace)) {
+        retract(&["pod", name.trim(), "--namespace", namespace], "False")?;
+    }
+    Ok(())
 }
 
 fn containerd(layout: &Layout) -> Daemon {
