@@ -1,5 +1,7 @@
 //! The program `serin-e2e`.
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::Parser;
 use serin_e2e::{lab::commands, suites};
@@ -33,8 +35,18 @@ enum Command {
     Stop(commands::Stop),
 }
 
-fn main() -> Result<()> {
-    match Command::parse() {
+fn main() -> ExitCode {
+    match run(Command::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
         Command::Build(build) => build.run(),
         Command::Start(start) => start.run(),
         Command::Load => commands::load(),

@@ -20,6 +20,6 @@ pub(crate) use manifests::Manifests;
 pub(crate) use place::Place;
 pub(crate) use release::Release;
 pub(crate) use report::{Figures, Report};
-pub(crate) use rollout::Subject;
+pub(crate) use rollout::{Seen, Subject};
 pub(crate) use timeline::Timeline;
 pub(crate) use wait::{hold, until};

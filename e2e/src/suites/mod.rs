@@ -4,6 +4,7 @@ mod canary;
 mod gitops;
 mod install;
 mod istiod;
+mod kubectl;
 mod leader;
 mod lossless;
 mod skywalking;
@@ -68,6 +69,7 @@ impl Test {
 /// All cases in the order in which they are run.
 fn all() -> Vec<Case> {
     let suites = [
+        kubectl::cases(),
         canary::cases(),
         lossless::cases(),
         skywalking::cases(),
