@@ -47,9 +47,9 @@ pub fn build(layout: &Layout, wanted: &[Artefact], packages: Packages) -> Result
     let skywalking = if is_wanted(&Artefact::Skywalking) { Skywalking::Built } else { Skywalking::LeftOut };
     match packages {
         Packages::Named => {}
-        Packages::Installed => debian::install(&skywalking)?,
+        Packages::Installed => debian::install(skywalking)?,
     }
-    debian::check(&skywalking)?;
+    debian::check(skywalking)?;
     for artefact in Artefact::value_variants().iter().filter(|artefact| is_wanted(artefact)) {
         match artefact {
             Artefact::Etcd => golang::etcd(layout)?,

@@ -18,7 +18,7 @@ const QUOTED_LINES_MAX: usize = 12;
 pub fn run(command: &mut Command) -> Result<String> {
     let output =
         command.stdin(Stdio::null()).output().with_context(|| format!("failed to start {}", shown(command)))?;
-    checked(command, output)
+    checked(command, &output)
 }
 
 /// Runs a command that reads `input`, and returns what it wrote to its standard output.
@@ -37,7 +37,7 @@ pub fn run_with_input(command: &mut Command, input: &str) -> Result<String> {
         let _ = stdin.write_all(input.as_bytes());
     }
     let output = child.wait_with_output().with_context(|| format!("failed to run {}", shown(command)))?;
-    checked(command, output)
+    checked(command, &output)
 }
 
 /// Whether a command succeeds; what it writes is dropped.
@@ -71,7 +71,7 @@ pub fn find(program: &str) -> Option<std::path::PathBuf> {
         .find(|file| file.is_file())
 }
 
-fn checked(command: &Command, output: Output) -> Result<String> {
+fn checked(command: &Command, output: &Output) -> Result<String> {
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(stdout);

@@ -1,5 +1,7 @@
 //! What each command of the program does.
 
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::os::unix::process::CommandExt;
 
 use anyhow::{Context, Result, bail};
@@ -106,11 +108,14 @@ pub fn status() -> Result<()> {
         println!("stopped");
         return Ok(());
     }
+    let mut text = String::new();
     for daemon in daemon::all(&layout) {
         let state = if daemon::is_alive(&layout, &daemon.name) { "runs" } else { "-" };
-        println!("{:26} {state}", daemon.name);
+        let _ = writeln!(text, "{:26} {state}", daemon.name);
     }
-    print!("{}", kubectl::run(&layout, &["get", "pods", "--all-namespaces", "--output=wide"])?);
+    text += &kubectl::run(&layout, &["get", "pods", "--all-namespaces", "--output=wide"])?;
+    // Whoever closes the pipe has seen enough.
+    let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(())
 }
 

@@ -60,12 +60,14 @@ pub fn all(layout: &Layout) -> Vec<Daemon> {
 /// # Errors
 /// If there is none of this name, or it cannot be started.
 pub fn start(layout: &Layout, name: &str) -> Result<()> {
+    launch(layout, &named(layout, name)?)
+}
+
+fn named(layout: &Layout, name: &str) -> Result<Daemon> {
     let daemons = all(layout);
-    let Some(daemon) = daemons.iter().find(|daemon| daemon.name == name) else {
-        let known: Vec<&str> = daemons.iter().map(|daemon| daemon.name.as_str()).collect();
-        bail!("there is no daemon {name}; there are {}", known.join(", "));
-    };
-    launch(layout, daemon)
+    let known: Vec<&str> = daemons.iter().map(|daemon| daemon.name.as_str()).collect();
+    let unknown = format!("there is no daemon {name}; there are {}", known.join(", "));
+    daemons.into_iter().find(|daemon| daemon.name == name).context(unknown)
 }
 
 /// Starts this daemon unless it runs.
@@ -105,7 +107,7 @@ pub fn launch(layout: &Layout, daemon: &Daemon) -> Result<()> {
 /// Asks a daemon to end, and waits until it has.
 ///
 /// # Errors
-/// If it does not end, even killed.
+/// If there is none of this name, or it does not end, even killed.
 pub fn stop(layout: &Layout, name: &str) -> Result<()> {
     each_process(layout, name, Process::end)
 }
@@ -113,7 +115,7 @@ pub fn stop(layout: &Layout, name: &str) -> Result<()> {
 /// Kills a daemon as a crash would: it can neither finish nor tell anybody.
 ///
 /// # Errors
-/// If it does not end.
+/// If there is none of this name, or it does not end.
 pub fn kill(layout: &Layout, name: &str) -> Result<()> {
     each_process(layout, name, Process::kill)
 }
@@ -139,11 +141,10 @@ pub fn expect_alive(layout: &Layout, name: &str) -> Result<()> {
 
 /// The program itself first; then its parent, the command that took it into the namespaces, which ends with it.
 fn each_process(layout: &Layout, name: &str, end: impl Fn(Process) -> Result<()>) -> Result<()> {
+    let daemon = named(layout, name)?;
     let file = pid_file(layout, name);
     let Some(parent) = Process::remembered(&file) else { return Ok(()) };
-    let own = all(layout).into_iter().find(|daemon| daemon.name == name);
-    let is_inside = own.is_none_or(|daemon| daemon.place == Place::Inside);
-    for process in parent.children().into_iter().filter(|_| is_inside).chain([parent]) {
+    for process in parent.children().into_iter().filter(|_| daemon.place == Place::Inside).chain([parent]) {
         end(process).with_context(|| format!("failed to end {name}"))?;
     }
     fs::remove_file(&file).with_context(|| format!("failed to remove {}", file.display()))

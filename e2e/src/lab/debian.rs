@@ -34,8 +34,8 @@ const FOR_SKYWALKING: [(&str, &str); 2] = [("maven", "mvn"), ("default-jdk-headl
 ///
 /// # Errors
 /// With the command that installs those that are not.
-pub fn check(with_skywalking: &Skywalking) -> Result<()> {
-    let missing = missing(with_skywalking);
+pub fn check(skywalking: Skywalking) -> Result<()> {
+    let missing = missing(skywalking);
     if !missing.is_empty() {
         bail!("programs are missing; run: apt-get install --yes --no-install-recommends {}", missing.join(" "));
     }
@@ -51,12 +51,13 @@ pub enum Skywalking {
     LeftOut,
 }
 
-/// Installs the packages that are missing.
+/// Installs the packages that are missing. Where systemd runs, it may start containerd and Prometheus as services; neither is
+/// needed, and neither is in the way.
 ///
 /// # Errors
 /// If `apt-get` fails.
-pub fn install(with_skywalking: &Skywalking) -> Result<()> {
-    let missing = missing(with_skywalking);
+pub fn install(skywalking: Skywalking) -> Result<()> {
+    let missing = missing(skywalking);
     if missing.is_empty() {
         return Ok(());
     }
@@ -72,8 +73,8 @@ pub fn install(with_skywalking: &Skywalking) -> Result<()> {
     Ok(())
 }
 
-fn missing(with_skywalking: &Skywalking) -> Vec<&'static str> {
-    let more: &[(&str, &str)] = match with_skywalking {
+fn missing(skywalking: Skywalking) -> Vec<&'static str> {
+    let more: &[(&str, &str)] = match skywalking {
         Skywalking::Built => &FOR_SKYWALKING,
         Skywalking::LeftOut => &[],
     };

@@ -31,6 +31,12 @@ pub fn exist(layout: &Layout) -> bool {
     holder(layout).is_some()
 }
 
+/// Whether they are there with all that [`make`] does.
+#[must_use]
+pub fn are_complete(layout: &Layout) -> bool {
+    exist(layout) && complete_file(layout).exists()
+}
+
 /// A command that runs this program inside.
 ///
 /// # Errors
@@ -43,7 +49,7 @@ pub fn enter(layout: &Layout, program: &str) -> Result<Command> {
 /// Makes the namespaces and all that is the same for every part: mounts, tunables, the network.
 ///
 /// # Errors
-/// If a step fails; a holder may be left then, which [`end`] removes.
+/// If a step fails; a holder may be left then, which is not complete and which [`end`] removes.
 pub fn make(layout: &Layout) -> Result<()> {
     cgroups::make()?;
     let holder = hold(layout)?;
@@ -51,7 +57,8 @@ pub fn make(layout: &Layout) -> Result<()> {
     let enter = |program: &str| enter_by(holder, program);
     mount(layout, enter)?;
     cover_tunables(layout, enter)?;
-    connect(enter)
+    connect(enter)?;
+    fs::write(complete_file(layout), "").context("failed to remember that the namespaces are complete")
 }
 
 /// Kills the holder and so everything inside, and removes the cgroup.
@@ -66,7 +73,7 @@ pub fn end(layout: &Layout) -> Result<()> {
         parent.kill()?;
     }
     until("all processes of the namespaces end", Duration::from_secs(10), || Ok(members(layout).is_empty()))?;
-    for file in [holder_file(layout), parent_file(layout)] {
+    for file in [complete_file(layout), holder_file(layout), parent_file(layout)] {
         remove_file(&file)?;
     }
     cgroups::remove()
@@ -226,6 +233,11 @@ fn holder_file(layout: &Layout) -> PathBuf {
 
 fn parent_file(layout: &Layout) -> PathBuf {
     layout.run().join("holder-parent.pid")
+}
+
+/// Is there when nothing is missing inside.
+fn complete_file(layout: &Layout) -> PathBuf {
+    layout.run().join("complete")
 }
 
 /// Outlives the holder, so that what is left of its namespaces can be found.

@@ -138,3 +138,31 @@ fn remove(folder: &Path) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manifest_runs_an_image_that_is_built() {
+        let manifest = include_str!("../../manifests/skywalking.yaml");
+        let image = manifest.lines().find_map(|line| line.trim().strip_prefix("image: ")).expect("an image");
+        assert!(VERSIONS.map(reference).contains(&image.to_owned()), "{image}");
+    }
+
+    /// Without one of these a server ends at once; all were found that way.
+    #[test]
+    fn the_server_has_all_files_that_it_insists_on() {
+        for name in [
+            "application.yml",
+            "component-libraries.yml",
+            "log4j2.xml",
+            "oal/core.oal",
+            "oal/disable.oal",
+            "service-apdex-threshold.yml",
+            "trace-sampling-policy-settings.yml",
+        ] {
+            assert!(sources().join("config").join(name).is_file(), "{name}");
+        }
+    }
+}

@@ -11,6 +11,10 @@ use super::{forward, http, kubectl};
 const MANIFESTS: &str = include_str!("../../manifests/prometheus.yaml");
 const READY: Duration = Duration::from_secs(60);
 
+/// What a namespace needs so that its proxies are scraped: a Service that lists them. Prometheus looks only into the namespaces
+/// that its configuration names.
+pub const PROXIES: &str = include_str!("../../manifests/proxies.yaml");
+
 /// Applies its manifests.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use super::layout::Layout;
 use super::parts::Part;
 use super::progress::Stopwatch;
-use super::{control_plane, istio, kubectl, namespaces, node, pki, prometheus, simulated, skywalking, stop};
+use super::{control_plane, istio, namespaces, node, pki, prometheus, simulated, skywalking, stop};
 
 /// Starts these parts, and what of them does not run yet.
 ///
@@ -19,7 +19,7 @@ pub fn start(layout: &Layout, parts: &BTreeSet<Part>) -> Result<()> {
     ensure!(layout.program("kubelet").exists(), "nothing is built: run `serin-e2e build` first");
     let watch = Stopwatch::start();
     layout.make()?;
-    if !namespaces::exist(layout) {
+    if !namespaces::are_complete(layout) {
         stop::clean(layout).context("failed to remove what an earlier cluster left")?;
         forget_logs(layout)?;
         renew_keys(layout)?;
@@ -28,40 +28,37 @@ pub fn start(layout: &Layout, parts: &BTreeSet<Part>) -> Result<()> {
     }
     // First all are told, then all are waited for.
     for part in parts {
-        match part {
-            Part::ControlPlane => control_plane::start(layout)?,
-            Part::Node => node::start(layout)?,
-            Part::Simulated => simulated::start(layout)?,
-            Part::Istio => istio::apply(layout)?,
-            Part::Prometheus => prometheus::apply(layout)?,
-            Part::Skywalking => skywalking::apply(layout)?,
-        }
-        watch.stage(match part {
-            Part::ControlPlane => "the API answers, controllers work",
-            Part::Node => "the node and its DNS are ready",
-            Part::Simulated => "the simulated node is ready",
-            Part::Istio => "Istio's manifests are applied",
-            Part::Prometheus => "Prometheus's manifests are applied",
-            Part::Skywalking => "SkyWalking's manifests are applied",
-        });
+        watch.stage(tell(layout, *part)?);
     }
     for part in parts {
-        match part {
-            Part::ControlPlane | Part::Node | Part::Simulated => continue,
-            Part::Istio => istio::wait(layout)?,
-            Part::Prometheus => prometheus::wait(layout)?,
-            Part::Skywalking => skywalking::wait(layout)?,
+        if let Some(stage) = wait(layout, *part)? {
+            watch.stage(stage);
         }
-        watch.stage(match part {
-            Part::ControlPlane | Part::Node | Part::Simulated => "",
-            Part::Istio => "istiod and the gateway are ready",
-            Part::Prometheus => "Prometheus is ready",
-            Part::Skywalking => "SkyWalking's server is ready",
-        });
     }
-    kubectl::run(layout, &["version"])?;
     watch.stage(&format!("started; KUBECONFIG={}", layout.kubeconfig().display()));
     Ok(())
+}
+
+/// Starts one part, and says how far it is then.
+fn tell(layout: &Layout, part: Part) -> Result<&'static str> {
+    match part {
+        Part::ControlPlane => control_plane::start(layout).map(|()| "the API answers, controllers work"),
+        Part::Node => node::start(layout).map(|()| "the node and its DNS are ready"),
+        Part::Simulated => simulated::start(layout).map(|()| "the simulated node is ready"),
+        Part::Istio => istio::apply(layout).map(|()| "Istio's manifests are applied"),
+        Part::Prometheus => prometheus::apply(layout).map(|()| "Prometheus's manifests are applied"),
+        Part::Skywalking => skywalking::apply(layout).map(|()| "SkyWalking's manifests are applied"),
+    }
+}
+
+/// Waits for one part that is not ready when it is started, and says that it is.
+fn wait(layout: &Layout, part: Part) -> Result<Option<&'static str>> {
+    match part {
+        Part::ControlPlane | Part::Node | Part::Simulated => Ok(None),
+        Part::Istio => istio::wait(layout).map(|()| Some("istiod and the gateway are ready")),
+        Part::Prometheus => prometheus::wait(layout).map(|()| Some("Prometheus is ready")),
+        Part::Skywalking => skywalking::wait(layout).map(|()| Some("SkyWalking's server is ready")),
+    }
 }
 
 /// Makes keys if they are not there. State that was sealed with others is of no use any more.
