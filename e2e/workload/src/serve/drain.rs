@@ -1,10 +1,10 @@
 //! Connections, and how they end without losing a request.
 //!
 //! After the signal everything is served as before, for the time of the drain; each answer asks its client to let go
-//! of the connection. Then what has reached the kernel is accepted, the port is closed, and every connection ends as it
-//! may: at once if it is idle, after its answer if it has a request, and after a grace if it is new, as its first request
-//! may be on its way. A request on a kept connection that crosses with its end cannot be saved by any server of HTTP/1.1;
-//! only a client that sent nothing in the whole drain can meet that.
+//! of the connection. Then what has reached the kernel is accepted, the port is closed, and every connection ends as
+//! it may: at once if it is idle, after its answer if it has a request, and after a grace if it is new, as its first
+//! request may be on its way. A request on a kept connection that crosses with its end cannot be saved by any server
+//! of HTTP/1.1; only a client that sent nothing in the whole drain can meet that.
 
 use std::io;
 use std::pin::pin;

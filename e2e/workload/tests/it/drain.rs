@@ -40,7 +40,7 @@ async fn a_handover_under_load_loses_nothing_on_kept_connections() {
 
 #[tokio::test]
 async fn a_server_that_drains_serves_and_lets_go() {
-    let server = server("v1", &[("DRAIN", "1h")]).await;
+    let server = server("v1", &[("DRAIN", "1m")]).await;
     let mut kept = Conversation::open(&server.address).await;
     assert_eq!(kept.ask(Method::GET, "/").await.header("connection"), "");
     server.terminate().await;

@@ -15,6 +15,9 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdout, Command};
 
+/// What takes longer than this never comes; far beyond any test on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Between two looks at a condition that nothing announces.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -71,9 +74,12 @@ impl Process {
 
     /// Waits until it has ended.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
-        // Read to the end, so that it is not held up by what it writes.
-        while self.lines.next_line().await.expect("readable").is_some() {}
-        self.child.wait().await.expect("it ends")
+        in_time("the end of the process", async {
+            // Read to the end, so that it is not held up by what it writes.
+            while self.lines.next_line().await.expect("readable").is_some() {}
+            self.child.wait().await.expect("it ends")
+        })
+        .await
     }
 
     /// The answer to a GET, on a connection of its own.
@@ -83,16 +89,22 @@ impl Process {
 
     /// Waits until /readyz has this status.
     pub(crate) async fn ready_is(&self, status: u16) {
-        while self.get("/readyz").await.status != status {
-            tokio::time::sleep(LOOK).await;
-        }
+        in_time("readiness", async {
+            while self.get("/readyz").await.status != status {
+                tokio::time::sleep(LOOK).await;
+            }
+        })
+        .await;
     }
 
     /// Waits until this line is among the server's metrics.
     pub(crate) async fn shows(&self, line: &str) {
-        while !self.get("/metrics").await.text.lines().any(|found| found == line) {
-            tokio::time::sleep(LOOK).await;
-        }
+        in_time(line, async {
+            while !self.get("/metrics").await.text.lines().any(|found| found == line) {
+                tokio::time::sleep(LOOK).await;
+            }
+        })
+        .await;
     }
 
     pub(crate) async fn post(&self, path: &str) -> Reply {
@@ -116,15 +128,24 @@ impl Process {
 
     /// Waits until the generator's counts are as wanted. They add up at each look.
     pub(crate) async fn until(&self, wanted: impl Fn(&Counts) -> bool) -> Counts {
-        loop {
-            let counts = self.counts().await;
-            assert_eq!(counts.sent, counts.answered_total() + counts.failed_total() + counts.pending, "{counts:?}");
-            if wanted(&counts) {
-                return counts;
+        in_time("the counts", async {
+            loop {
+                let counts = self.counts().await;
+                let ended = counts.answered_total() + counts.failed_total();
+                assert_eq!(counts.sent, ended + counts.pending, "{counts:?}");
+                if wanted(&counts) {
+                    return counts;
+                }
+                tokio::time::sleep(LOOK).await;
             }
-            tokio::time::sleep(LOOK).await;
-        }
+        })
+        .await
     }
+}
+
+/// A test that waits in vain fails instead of standing still.
+async fn in_time<T>(what: &str, wait: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }
 
 /// What came back.
@@ -159,7 +180,7 @@ impl Conversation {
 
     pub(crate) async fn ask(&mut self, method: Method, path: &str) -> Reply {
         let request = Request::builder().method(method).uri(path).header("host", "test").body(Empty::new());
-        let response = self.0.send_request(request.expect("a request")).await.expect("an answer");
+        let response = in_time(path, self.0.send_request(request.expect("a request"))).await.expect("an answer");
         let (head, body) = response.into_parts();
         let text = body.collect().await.expect("a whole answer").to_bytes();
         Reply { status: head.status, headers: head.headers, text: String::from_utf8_lossy(&text).into() }
