@@ -121,10 +121,18 @@ impl Candidate {
             tokio::select! {
                 biased;
                 () = &mut stop => break,
-                () = sleep(self.election.retry_period) => {}
+                () = sleep(self.until_next_try()) => {}
             }
         }
         self.release().await;
+    }
+
+    /// The usual time between tries, or less if another's lease runs out before: nobody leads from then on.
+    fn until_next_try(&self) -> Duration {
+        let usual = self.election.retry_period;
+        let Some(seen) = self.seen.as_ref().filter(|_| !*self.leading.borrow()) else { return usual };
+        let left = self.duration_of(seen).saturating_sub(seen.at.elapsed());
+        if left.is_zero() { usual } else { usual.min(left) }
     }
 
     async fn attempt(&mut self) {
@@ -196,11 +204,13 @@ impl Candidate {
     }
 
     fn has_run_out(&self) -> bool {
-        let Some(seen) = &self.seen else { return false };
-        // The holder's own duration counts, since it may be set up differently.
+        self.seen.as_ref().is_some_and(|seen| seen.at.elapsed() >= self.duration_of(seen))
+    }
+
+    /// The holder's own duration counts, since it may be set up differently.
+    fn duration_of(&self, seen: &SeenLease) -> Duration {
         let seconds = seen.object.pointer("/spec/leaseDurationSeconds").and_then(Value::as_u64);
-        let duration = seconds.map_or(self.election.lease_duration, Duration::from_secs);
-        seen.at.elapsed() >= duration
+        seconds.map_or(self.election.lease_duration, Duration::from_secs)
     }
 
     /// The Lease as it is when we hold it.

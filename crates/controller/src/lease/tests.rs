@@ -117,6 +117,26 @@ async fn a_dead_leader_is_succeeded_after_the_lease_has_run_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whenever_the_leader_dies_nobody_leads_for_longer_than_the_lease_and_one_try() {
+    for late in [100, 700, 1_300, 1_900] {
+        for lives in [5_000, 5_600, 6_050, 6_900] {
+            let server = Server::default();
+            let mut first = server.candidate("first");
+            first.until_leading(true).await;
+            sleep(Duration::from_millis(late)).await;
+            let mut second = server.candidate("second");
+            sleep(Duration::from_millis(lives)).await;
+            first.task.abort();
+            let died = Instant::now();
+            second.until_leading(true).await;
+            let gap = died.elapsed();
+            assert!(gap <= Duration::from_millis(17_010), "{late} ms late, dead after {lives} ms: {gap:?}");
+            second.stop().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_leader_that_cannot_renew_stops_writing_before_the_lease_runs_out() {
     let server = Server::default();
     let mut first = server.candidate("first");
