@@ -2,6 +2,7 @@
 
 mod case;
 mod cluster;
+mod kill;
 mod load;
 mod manifests;
 mod place;

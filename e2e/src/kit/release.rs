@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use kube::api::{DeleteParams, LogParams};
 use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, LogParams};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::cluster::{Cluster, text, yaml};
+use super::kill::sigkill;
 use super::wait::until;
 
 /// Who applies the chart's objects.
@@ -30,7 +31,8 @@ impl Release {
     /// Installs the definitions and the chart with further `--set` values, and waits until a controller is ready.
     /// On an installed release this is an upgrade. The namespace is `serin-INSTANCE`.
     pub(crate) async fn install(cluster: &Cluster, instance: &str, values: &[&str]) -> Result<Self> {
-        let release = Release { cluster: cluster.clone(), namespace: format!("serin-{instance}"), instance: instance.to_owned() };
+        let release =
+            Release { cluster: cluster.clone(), namespace: format!("serin-{instance}"), instance: instance.to_owned() };
         let folder = repository().join("crds");
         for file in std::fs::read_dir(&folder)?.collect::<std::io::Result<Vec<_>>>()? {
             if file.path().extension().is_some_and(|it| it == "yaml") {
@@ -100,6 +102,38 @@ impl Release {
         let pods = self.cluster.api("v1", "Pod", &self.namespace).await?;
         pods.delete(pod, &DeleteParams::default().grace_period(0)).await?;
         Ok(())
+    }
+
+    /// Kills the process of a controller with SIGKILL, and says whether it was found: its node may be another machine.
+    /// The pod stays, and its container is started again.
+    pub(crate) async fn kill_process(&self, pod: &str) -> Result<bool> {
+        let object = self.cluster.get("v1", "Pod", &self.namespace, pod).await?;
+        Ok(sigkill(text(&object, "/metadata/uid"), "serin").await? > 0)
+    }
+
+    /// Deletes a controller's pod as everybody does: with SIGTERM and its time of grace. Does not wait.
+    pub(crate) async fn terminate(&self, pod: &str) -> Result<()> {
+        let pods = self.cluster.api("v1", "Pod", &self.namespace).await?;
+        pods.delete(pod, &DeleteParams::default()).await?;
+        Ok(())
+    }
+
+    /// The pod that holds the lease, which may be gone already.
+    pub(crate) async fn holder(&self) -> Result<String> {
+        let leader = self.leader().await?;
+        let pod = leader.split_once('_').map_or(leader.as_str(), |(pod, _)| pod);
+        ensure!(!pod.is_empty(), "nobody holds the lease");
+        Ok(pod.to_owned())
+    }
+
+    /// The pods whose own metrics say that they lead. A pod that does not answer does not.
+    pub(crate) async fn leading(&self) -> Result<Vec<String>> {
+        let pods = self.pods().await?;
+        let pages = pods.iter().map(|pod| self.cluster.ask_pod("GET", (&self.namespace, pod), 8090, "/metrics"));
+        let pages = futures::future::join_all(pages).await;
+        let says =
+            |page: &Result<String>| page.as_ref().is_ok_and(|page| page.lines().any(|line| line == "serin_leader 1"));
+        Ok(pods.iter().zip(&pages).filter(|(_, page)| says(page)).map(|(pod, _)| pod.clone()).collect())
     }
 
     /// What the controllers have logged, one text for each pod.
