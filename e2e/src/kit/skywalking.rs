@@ -224,3 +224,129 @@ fn segments(service: &str, minute: DateTime<Utc>, answered: Answered) -> Value {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    use chrono::NaiveDateTime;
+
+    use super::*;
+
+    /// A server five and a half hours ahead, which shows what it was sent from the second query after it on.
+    #[derive(Default)]
+    struct Fake {
+        minutes: Mutex<BTreeMap<(String, i64), (u64, bool)>>,
+        posts: Mutex<Vec<Value>>,
+    }
+
+    impl Post for &Fake {
+        async fn post(&self, path: &str, body: String) -> Result<String> {
+            let body: Value = serde_json::from_str(&body)?;
+            if path == "/v3/segments" {
+                for segment in body.as_array().context("segments")? {
+                    let minute = segment["spans"][0]["startTime"].as_i64().context("a start")?.div_euclid(60_000);
+                    let service = segment["service"].as_str().context("a service")?.to_owned();
+                    self.minutes.lock().unwrap().entry((service, minute)).or_insert((0, false)).0 += 1;
+                }
+                self.posts.lock().unwrap().push(body);
+                return Ok(String::new());
+            }
+            if body["query"] == "{ getTimeInfo { timezone } }" {
+                return Ok(json!({ "data": { "getTimeInfo": { "timezone": "+0530" } } }).to_string());
+            }
+            let [start, end] =
+                ["start", "end"].map(|end| body["variables"]["duration"][end].as_str().unwrap().to_owned());
+            assert!(start < end, "9.2 refuses one minute");
+            let end = NaiveDateTime::parse_from_str(&end, "%Y-%m-%d %H%M")?.and_utc() - TimeDelta::minutes(330);
+            let entity = &body["variables"]["condition"]["entity"];
+            assert_eq!(entity["scope"], "Service", "9.2 refuses an entity without");
+            let key = (entity["serviceName"].as_str().unwrap().to_owned(), end.timestamp() / 60);
+            let mut minutes = self.minutes.lock().unwrap();
+            let shown = minutes.get_mut(&key).map_or(0, |(calls, shown)| {
+                if *shown {
+                    *calls
+                } else {
+                    *shown = true;
+                    0
+                }
+            });
+            Ok(json!({ "data": { "read": { "values": { "values": [{ "value": 0 }, { "value": shown }] } } } })
+                .to_string())
+        }
+    }
+
+    fn noon() -> DateTime<Utc> {
+        "2026-11-21T12:00:59Z".parse().expect("a time")
+    }
+
+    #[tokio::test]
+    async fn each_minute_is_booked_once_and_seen() {
+        let fake = Fake::default();
+        let oap = SkyWalking::new(&fake);
+        let answered = Answered { good: 5, slow: 3, failed: 2 };
+        let book = async |count| oap.book("reviews", &complete_minutes(noon(), count), answered).await.expect("booked");
+        assert_eq!(book(2).await, 2);
+        assert_eq!(oap.value("service_cpm", "reviews", complete_minutes(noon(), 1)[0]).await.expect("a value"), 10);
+        assert_eq!(book(3).await, 1, "only the minute that is new");
+        assert_eq!(fake.posts.lock().unwrap().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_booked_is_refused_before_anything_is_sent() {
+        let fake = Fake::default();
+        let long = "x".repeat(71);
+        let requests = |good| Answered { good, ..Answered::default() };
+        for (service, answered, expected) in [
+            (long.as_str(), requests(1), "after 70 characters"),
+            ("reviews", requests(0), "0 requests of reviews"),
+            ("reviews", requests(20_001), "1 to 20000 can"),
+            ("reviews", Answered { slow: u32::MAX, ..requests(1) }, "1 to 20000 can"),
+        ] {
+            let error = SkyWalking::new(&fake).book(service, &complete_minutes(noon(), 1), answered).await;
+            let error = error.expect_err(expected).to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        assert!(fake.posts.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn spans_begin_and_end_in_their_minute_and_are_as_many_as_counted() {
+        let minute = complete_minutes(noon(), 1)[0];
+        let all = segments("reviews", minute, Answered { good: 990, slow: 7, failed: 3 });
+        let spans: Vec<&Value> = all.as_array().expect("a list").iter().map(|segment| &segment["spans"][0]).collect();
+        let took = |span: &Value| span["endTime"].as_i64().unwrap() - span["startTime"].as_i64().unwrap();
+        let count =
+            |millis, failed| spans.iter().filter(|span| took(span) == millis && span["isError"] == failed).count();
+        assert_eq!((count(100, false), count(600, false), count(100, true)), (990, 7, 3));
+        for span in &spans {
+            let (start, end) = (span["startTime"].as_i64().unwrap(), span["endTime"].as_i64().unwrap());
+            assert!(start >= minute.timestamp_millis() && end < minute.timestamp_millis() + 60_000, "{span}");
+        }
+        let ids: std::collections::BTreeSet<String> =
+            all.as_array().unwrap().iter().map(|segment| segment["traceSegmentId"].to_string()).collect();
+        assert_eq!(ids.len(), 1000);
+    }
+
+    #[test]
+    fn apdex_is_what_a_server_was_seen_to_answer() {
+        for (good, slow, failed, expected) in [
+            (5, 3, 2, Some(6500)),
+            (990, 0, 10, Some(9900)),
+            (6000, 5, 2, Some(9992)),
+            (0, 0, 4, Some(0)),
+            (0, 0, 0, None),
+        ] {
+            assert_eq!(Answered { good, slow, failed }.apdex(), expected, "{good} {slow} {failed}");
+        }
+    }
+
+    #[test]
+    fn complete_minutes_end_with_the_last_that_is_over() {
+        let texts =
+            |count| complete_minutes(noon(), count).iter().map(|at| at.format("%H%M").to_string()).collect::<Vec<_>>();
+        assert_eq!(texts(3), ["1157", "1158", "1159"]);
+        assert!(texts(0).is_empty());
+    }
+}
