@@ -34,7 +34,8 @@ use server::{Server, Servers};
 use sift::{Sifted, sift};
 use window::Window;
 
-/// The provider `skywalking`. It remembers for ten minutes which version and time zone a server has.
+/// The provider `skywalking`. It remembers for ten minutes which version and time zone a server has, unless a measurement
+/// gives no value: then the server may have come back as another one.
 #[derive(Debug, Default)]
 pub struct SkyWalking {
     servers: Servers,
@@ -66,20 +67,32 @@ impl SkyWalking {
         let document = document::parse(query)?;
         let server = self.servers.get(&endpoint, now).await?;
         let window = Window::complete_minutes(now, interval, server.zone, server.fewest_minutes());
-        let question = rewrite(query, &document, &server);
-        let mut data = endpoint.ask(&question.text, &window).await?;
-        let presence = presence::ask(&endpoint, &question, &data, &window).await?;
-        let sifted = sift(&question.readings, &mut data, &presence)?;
-        let mut metadata = facts(&server, &window, &question, &sifted);
-        unknown_metric(&endpoint, &server, &sifted).await?;
-        if let Some(outcome) = no_data(&sifted, &window) {
-            return Ok(Answer { outcome, value: String::new(), metadata });
+        let answer = ask_complete_minutes(&endpoint, &server, rewrite(query, &document, &server), &window).await;
+        if !answer.as_ref().is_ok_and(|answer| matches!(answer.outcome, Outcome::Measured(_))) {
+            self.servers.forget(&endpoint);
         }
-        if sifted.dropped > 0 {
-            metadata.insert("emptyBuckets".to_owned(), sifted.dropped.to_string());
-        }
-        Ok(Answer { value: data.to_string(), outcome: Outcome::Measured(MetricResult::Json(data)), metadata })
+        answer
     }
+}
+
+async fn ask_complete_minutes(
+    endpoint: &Endpoint<'_>,
+    server: &Server,
+    question: Question,
+    window: &Window,
+) -> Result<Answer, Outcome> {
+    let mut data = endpoint.ask(&question.text, window).await?;
+    let presence = presence::ask(endpoint, &question, &data, window).await?;
+    let sifted = sift(&question.readings, &mut data, &presence)?;
+    let mut metadata = facts(server, window, &question, &sifted);
+    unknown_metric(endpoint, server, &sifted).await?;
+    if let Some(outcome) = no_data(&sifted, window) {
+        return Ok(Answer { outcome, value: String::new(), metadata });
+    }
+    if sifted.dropped > 0 {
+        metadata.insert("emptyBuckets".to_owned(), sifted.dropped.to_string());
+    }
+    Ok(Answer { value: data.to_string(), outcome: Outcome::Measured(MetricResult::Json(data)), metadata })
 }
 
 /// What upstream does: the window ends now and the data is the result.

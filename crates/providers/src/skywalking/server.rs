@@ -56,6 +56,12 @@ impl Servers {
         Ok(server)
     }
 
+    /// Lets the server be asked again next time.
+    pub(super) fn forget(&self, endpoint: &Endpoint<'_>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.remove(&endpoint.address.base);
+    }
+
     fn fresh(&self, address: &str, now: DateTime<Utc>) -> Option<Server> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(address).filter(|(read_at, _)| is_fresh(*read_at, now)).map(|(_, server)| server.clone())

@@ -228,6 +228,28 @@ async fn windows_are_in_the_servers_time_zone_which_is_asked_for_now_and_then() 
     assert_eq!(seen[1].headers["content-type"], "application/json; charset=utf-8");
 }
 
+/// It may have come back as another one: in another zone, where every minute is empty, or of another version.
+#[tokio::test]
+async fn a_server_that_gave_no_value_is_asked_anew_what_it_is() {
+    for (what, data, expected) in [
+        ("no data", json!({"service_apdex": marked(&[None])}), [true, true]),
+        ("wrong", json!({"data": null, "errors": [{"message": "no"}]}), [true, true]),
+        ("measured", json!({"service_apdex": marked(&[Some(1)])}), [true, false]),
+    ] {
+        let sources = Sources::default();
+        let fake = Oap::new("10.1.0", data).fake();
+        let fields = json!({"address": "http://oap:12800", "interval": "3m", "query": APDEX});
+        let measure = measure(&json!({"skywalking": fields}), Semantics::Serin);
+        let mut asked = [false; 2];
+        for again in &mut asked {
+            let before = fake.seen().len();
+            sources.measure(&measure, &Default::default(), noon(), &fake).await;
+            *again = fake.seen()[before..].iter().any(|seen| seen.body.contains("getTimeInfo"));
+        }
+        assert_eq!(asked, expected, "{what}");
+    }
+}
+
 #[tokio::test]
 async fn queries_that_cannot_be_changed_go_out_as_they_are() {
     let fragment = "query($duration: Duration!) { service_apdex: readMetricsValues(condition: {name: \"a\", entity: {}}, duration: $duration) { ...V } }
