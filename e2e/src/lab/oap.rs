@@ -150,17 +150,18 @@ mod tests {
         assert!(VERSIONS.map(reference).contains(&image.to_owned()), "{image}");
     }
 
-    /// Without one of these a server ends at once; all were found that way.
+    /// Without one of these a server does not start, or complains.
     #[test]
     fn the_server_has_all_files_that_it_insists_on() {
         for name in [
             "application.yml",
             "component-libraries.yml",
+            "endpoint-name-grouping.yml",
+            "gateways.yml",
             "log4j2.xml",
             "oal/core.oal",
             "oal/disable.oal",
-            "service-apdex-threshold.yml",
-            "trace-sampling-policy-settings.yml",
+            "oal/mesh.oal",
         ] {
             assert!(sources().join("config").join(name).is_file(), "{name}");
         }
