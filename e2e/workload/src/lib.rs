@@ -14,10 +14,11 @@
 //! | `proxy (STATUS): TEXT` | anything else of 400 or above, with the start of its text | |
 //!
 //! The client's own failures: `dns`, `refused`, `unreachable`, `connect-timeout`, `connect-error (KIND)`,
-//! `timeout` (no complete answer in time), `reset` and `closed` (before the answer), `cut-off` (within the answer), `not-http`.
+//! `timeout` (no complete answer in time), `reset` and `closed` (before the answer), `cut-off` (within the answer),
+//! `not-http`.
 //!
-//! `stale-connection` is no failure of routing: the server let go of a kept connection at the moment of its next use, so
-//! that not one byte of an answer came. `other` stands for causes beyond the first hundred.
+//! `stale-connection` is no failure of routing: the server let go of a kept connection at the moment of its next
+//! use, so that not one byte of an answer came. `other` stands for causes beyond the first hundred.
 
 use std::collections::BTreeMap;
 
