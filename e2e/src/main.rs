@@ -14,7 +14,7 @@ enum Command {
     /// Start the cluster, or what of it does not run
     Start(commands::Start),
     /// Build Serin and the workload and give their images to the running node
-    Load,
+    Load(commands::Load),
     /// Say what runs
     Status,
     /// Run a command inside the cluster's namespaces
@@ -49,7 +49,7 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Build(build) => build.run(),
         Command::Start(start) => start.run(),
-        Command::Load => commands::load(),
+        Command::Load(load) => load.run(),
         Command::Status => commands::status(),
         Command::Exec { words } => commands::exec(&words),
         Command::Kubectl { arguments } => commands::kubectl(&arguments),

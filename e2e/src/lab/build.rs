@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use super::debian::{self, Skywalking};
+use super::images::Profile;
 use super::layout::Layout;
 use super::{golang, images, oap};
 
@@ -62,7 +63,7 @@ pub fn build(layout: &Layout, wanted: &[Artefact], packages: Packages) -> Result
             }
             Artefact::Skywalking => oap::build(layout)?,
             Artefact::Workload => images::workload(layout)?,
-            Artefact::Serin => images::serin(layout)?,
+            Artefact::Serin => images::serin(layout, Profile::Optimized)?,
         }
     }
     Ok(())

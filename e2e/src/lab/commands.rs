@@ -7,12 +7,13 @@ use std::os::unix::process::CommandExt;
 use anyhow::{Context, Result, bail};
 
 use super::build::{self, Artefact, Packages};
+use super::images::Profile;
 use super::layout::Layout;
 use super::lock::{self, Subject};
 use super::parts::{self, Part};
 use super::progress::Stopwatch;
 use super::stop::State;
-use super::{command, daemon, kubectl, namespaces, node, start, stop};
+use super::{command, daemon, images, kubectl, namespaces, node, start, stop};
 
 /// Arguments of `build`.
 #[derive(Debug, clap::Args)]
@@ -82,20 +83,31 @@ impl Stop {
     }
 }
 
-/// Builds Serin and the workload, and gives their images to the node.
-///
-/// # Errors
-/// If they cannot be compiled, or the node does not run.
-pub fn load() -> Result<()> {
-    let layout = Layout::here()?;
-    let _lock = (lock::take(&layout, Subject::Artefacts)?, lock::take(&layout, Subject::Cluster)?);
-    build::build(&layout, &[Artefact::Workload, Artefact::Serin], Packages::Named)?;
-    let imported = node::import_all(&layout)?;
-    match imported.as_slice() {
-        [] => println!("the node has these images already"),
-        imported => println!("imported {}; pods that run keep what they began with", imported.join(", ")),
+/// Arguments of `load`.
+#[derive(Debug, clap::Args)]
+pub struct Load {
+    /// Optimize Serin as when it is shipped, which takes minutes
+    #[arg(long)]
+    release: bool,
+}
+
+impl Load {
+    /// Builds Serin and the workload, and gives their images to the node.
+    ///
+    /// # Errors
+    /// If they cannot be compiled, or the node does not run.
+    pub fn run(self) -> Result<()> {
+        let layout = Layout::here()?;
+        let _lock = (lock::take(&layout, Subject::Artefacts)?, lock::take(&layout, Subject::Cluster)?);
+        layout.make()?;
+        images::workload(&layout)?;
+        images::serin(&layout, if self.release { Profile::Optimized } else { Profile::Quick })?;
+        match node::import_all(&layout)?.as_slice() {
+            [] => println!("the node has these images already"),
+            imported => println!("imported {}; pods that run keep what they began with", imported.join(", ")),
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Says what runs.

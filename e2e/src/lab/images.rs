@@ -32,13 +32,26 @@ pub fn cluster(layout: &Layout) -> Result<()> {
     make(layout, "prometheus", &prometheus()?)
 }
 
+/// How Serin is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// As it is shipped.
+    Optimized,
+    /// As fast as it can be compiled, for trying a change.
+    Quick,
+}
+
 /// Builds what is tested, Serin itself, and makes its image.
 ///
 /// # Errors
 /// If it cannot be compiled or the image cannot be written.
-pub fn serin(layout: &Layout) -> Result<()> {
-    timed("serin, optimized", || run(cargo().args(["build", "--release", "--package", "serin"])).map(drop))?;
-    let program = target().join("release/serin");
+pub fn serin(layout: &Layout, profile: Profile) -> Result<()> {
+    let (what, flag, folder) = match profile {
+        Profile::Optimized => ("serin, optimized", "--profile=release", "release"),
+        Profile::Quick => ("serin, not optimized", "--profile=dev", "debug"),
+    };
+    timed(what, || run(cargo().args(["build", flag, "--package", "serin"])).map(drop))?;
+    let program = target().join(folder).join("serin");
     let image = Image::new("localhost/serin:e2e")
         .file(&program, "/usr/local/bin/serin", 0o755)
         .libraries(&libraries::of(&[&program])?)
