@@ -8,7 +8,10 @@ use super::layout::Layout;
 
 /// Is held until dropped, and by no child.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "closing the file is what releases it")] File);
+pub struct Lock {
+    // Closing it is what releases it.
+    _file: File,
+}
 
 /// What only one command at a time does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,5 +44,5 @@ pub fn take(layout: &Layout, subject: Subject) -> Result<Lock> {
             return Err(error).with_context(|| format!("failed to lock {}", path.display()));
         }
     }
-    Ok(Lock(file))
+    Ok(Lock { _file: file })
 }
