@@ -26,6 +26,8 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// Whether it belongs to the few that every change has to pass.
     pub(crate) smoke: bool,
+    /// Whether it is run only when it is named.
+    pub(crate) on_demand: bool,
     limit: Duration,
     script: Script,
 }
@@ -37,12 +39,25 @@ impl Case {
         F: Fn(Stage) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<()>> + Send + 'static,
     {
-        Case { suite, name, smoke: false, limit, script: Box::new(move |stage| Box::pin(script(stage))) }
+        Case {
+            suite,
+            name,
+            smoke: false,
+            on_demand: false,
+            limit,
+            script: Box::new(move |stage| Box::pin(script(stage))),
+        }
     }
 
     /// One of the few.
     pub(crate) fn smoke(mut self) -> Self {
         self.smoke = true;
+        self
+    }
+
+    /// A measurement, not a test: run only when it is named.
+    pub(crate) fn on_demand(mut self) -> Self {
+        self.on_demand = true;
         self
     }
 }

@@ -39,11 +39,23 @@ impl Release {
                 cluster.apply(&yaml(&std::fs::read_to_string(file.path())?)?, "", HELM).await?;
             }
         }
+        release.not_leaving().await?;
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release.namespace}});
         cluster.apply(&[namespace], "", HELM).await?;
         cluster.apply(&release.objects(values).await?, &release.namespace, HELM).await?;
         release.ready().await?;
         Ok(release)
+    }
+
+    /// Waits until a namespace that an earlier run deleted is gone.
+    async fn not_leaving(&self) -> Result<()> {
+        let api = self.cluster.api("v1", "Namespace", "").await?;
+        until("the namespace of an earlier release is gone", Duration::from_secs(90), || async {
+            let old = api.get_opt(&self.namespace).await?;
+            ensure!(old.is_none_or(|old| old.metadata.deletion_timestamp.is_none()), "it is on its way out");
+            Ok(())
+        })
+        .await
     }
 
     /// What `helm template` makes of the chart.

@@ -5,6 +5,7 @@
 
 mod control;
 mod event;
+mod propagation;
 mod run;
 
 use std::time::Duration;
@@ -13,7 +14,6 @@ use anyhow::Result;
 
 use crate::kit::{Case, Stage};
 
-use control::Upset;
 use event::Event;
 use run::{Run, Shape};
 
@@ -89,20 +89,17 @@ pub(super) fn cases() -> Vec<Case> {
         }
     }
     for (name, upset) in control::UPSETS {
-        cases.push(Case::new(SUITE, name, LIMIT, move |stage| upset_without_rollout(stage, upset)));
+        cases.push(Case::new(SUITE, name, LIMIT, move |stage| control::play(stage, upset)));
     }
+    cases.extend(propagation::cases());
     cases
 }
 
 async fn play(stage: Stage, shape: Shape, history: &History) -> Result<()> {
-    let mut run = Run::begin(stage, shape, history.replicas).await?;
+    let mut run = Run::begin(stage, shape.manifests(history.replicas)?).await?;
     for event in history.events {
         event.happen(&mut run).await?;
         run.account(event.name()).await?;
     }
     run.finish().await
-}
-
-async fn upset_without_rollout(stage: Stage, upset: Upset) -> Result<()> {
-    control::play(stage, upset).await
 }

@@ -56,11 +56,12 @@ pub(super) struct Run {
 
 impl Run {
     /// A Healthy first version with load on it.
-    pub(super) async fn begin(stage: Stage, shape: Shape, replicas: u32) -> Result<Self> {
-        let manifests = shape.manifests(replicas)?;
+    pub(super) async fn begin(stage: Stage, manifests: Manifests) -> Result<Self> {
         let subject = stage.settled(&manifests).await?;
         let load = stage.load(&subject.name).await?;
         let counted = load.counts().await?;
+        let replicas =
+            only(&manifests, "Rollout")?["spec"]["replicas"].as_u64().context("the fixture says how many")?;
         let replicas = usize::try_from(replicas)?;
         Ok(Run { stage, manifests, subject, replicas, load, version: 1, tokens: 0, counted, lost: Vec::new() })
     }
@@ -170,6 +171,11 @@ impl Run {
             format!("{time} {}", second.failed.values().sum::<u64>())
         });
         Ok(texts.collect::<Vec<_>>().join(", "))
+    }
+
+    /// Ends the load, whatever was lost.
+    pub(super) async fn end(self) -> Result<Counts> {
+        self.load.drain().await
     }
 
     /// Ends the load; no request may have been lost in any of the events.
