@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use self::record::{Before, checked};
-use crate::kit::{Case, Manifests, Release, Stage, Subject, until};
+use crate::kit::{Case, Manifests, Release, Stage, until};
 
 const SUITE: &str = "leader";
 
@@ -48,6 +48,13 @@ fn short(manifests: Manifests) -> Result<Manifests> {
     manifests.steps(json!([{"setWeight": 20}, pause, {"setWeight": 60}, pause]))
 }
 
+/// A version of the workload alone: to apply the routes too would undo what has been done to them, and it is done again.
+fn update(manifests: &Manifests, version: usize) -> Result<Manifests> {
+    let manifests = manifests.clone().version(&format!("v{version}"))?;
+    let workload = |object: &Value| object["kind"] == "Rollout" || object["kind"] == "Deployment";
+    Ok(Manifests(manifests.0.into_iter().filter(workload).collect()))
+}
+
 async fn killed(stage: Stage, manifests: Manifests, updates: usize) -> Result<()> {
     let mut dice = Dice::new();
     stage.figures.note("seed", dice.seed);
@@ -63,7 +70,7 @@ async fn killed(stage: Stage, manifests: Manifests, updates: usize) -> Result<()
     let mut took = Vec::new();
     for (round, after) in moments.into_iter().enumerate() {
         let before = Before::note(&stage, &subject).await?;
-        stage.apply(&manifests.clone().version(&format!("v{}", round + 2))?).await?;
+        stage.apply(&update(&manifests, round + 2)?).await?;
         before.reaches(after).await?;
         sleep(Duration::from_millis(dice.below(3000))).await;
         // One of five dies and comes back in its place; the others go for good, as with their node.
@@ -92,7 +99,7 @@ async fn stopped(stage: Stage) -> Result<()> {
     let mut took = Vec::new();
     for (round, after) in [20, 100].into_iter().enumerate() {
         let before = Before::note(&stage, &subject).await?;
-        stage.apply(&manifests.clone().version(&format!("v{}", round + 2))?).await?;
+        stage.apply(&update(&manifests, round + 2)?).await?;
         before.reaches(after).await?;
         let (old, begun) = (serin.holder().await?, Instant::now());
         serin.terminate(&old).await?;

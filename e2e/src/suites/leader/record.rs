@@ -63,7 +63,9 @@ async fn once(stage: &Stage, subject: &Subject, revision: usize) -> Result<()> {
     let hash = subject.seen().await?.stable;
     let sets = stage.place.list("apps/v1", "ReplicaSet", "").await?;
     let mut revisions = BTreeMap::new();
-    for set in &sets {
+    // A Deployment that is referred to has ReplicaSets of its own.
+    let ours = sets.iter().filter(|set| text(set, "/metadata/ownerReferences/0/kind") == "Rollout");
+    for set in ours {
         let number = text(set, "/metadata/annotations/rollout.argoproj.io~1revision");
         let name = text(set, "/metadata/name");
         let other = revisions.insert(number, name);
