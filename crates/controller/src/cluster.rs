@@ -12,6 +12,9 @@ use crate::change::{Kind, ObjectName};
 use crate::error::Error;
 use crate::metrics::Metrics;
 
+/// The field manager under which the API server records what this controller writes.
+pub const FIELD_MANAGER: &str = "serin";
+
 /// A client for whole objects as raw JSON; counts its requests and bounds their time.
 #[derive(Clone)]
 pub struct Cluster {
@@ -258,7 +261,12 @@ impl Body<'_> {
             Body::MergePatch(value) => ("application/merge-patch+json", value.to_string().into_bytes()),
             Body::JsonPatch(value) => ("application/json-patch+json", value.to_string().into_bytes()),
         };
-        let request = Request::builder().method(method).uri(path).header(http::header::ACCEPT, "application/json");
+        let uri = if media_type.is_empty() || method == Method::DELETE {
+            path.to_owned()
+        } else {
+            format!("{path}?fieldManager={FIELD_MANAGER}")
+        };
+        let request = Request::builder().method(method).uri(uri).header(http::header::ACCEPT, "application/json");
         let request =
             if media_type.is_empty() { request } else { request.header(http::header::CONTENT_TYPE, media_type) };
         request.body(body)

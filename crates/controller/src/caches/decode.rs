@@ -9,6 +9,7 @@ use serin_api::{AnalysisRun, AnalysisTemplateSpec, Rollout, labels};
 use serin_core::analysis::sample::Semantics;
 use serin_core::rollout::observed::{Found, Pod, Raw, ReplicaSet, Template, Workload};
 
+use super::writer;
 use crate::change::{Kind, ObjectName};
 
 /// What every object says about itself.
@@ -155,8 +156,9 @@ pub(super) fn workload(kind: Kind, object: &Value) -> Found<Workload> {
 
 /// A raw object without what nobody reads, in a version first seen at `now`.
 pub(super) fn raw(object: Arc<Value>, version: &str, now: DateTime<Utc>) -> Raw {
+    let writer = writer::of(&object);
     let object = if is_trimmed(&object) { object } else { Arc::new(trimmed(&object)) };
-    Raw { object, version: version.to_owned(), seen_at: now }
+    Raw { object, version: version.to_owned(), seen_at: now, writer }
 }
 
 fn is_trimmed(object: &Value) -> bool {

@@ -6,6 +6,7 @@ mod decode;
 mod enter;
 mod read;
 mod references;
+mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

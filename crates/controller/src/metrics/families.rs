@@ -24,7 +24,7 @@ pub(super) struct Families {
     pub(super) writes: Counters,
     pub(super) aborts: Counters,
     pub(super) provider_request: Histograms,
-    pub(super) routes_overwritten: Counter,
+    pub(super) routes_overwritten: Counters,
     pub(super) unsafe_plans: Counter,
     pub(super) panics: Counter,
     pub(super) queue_depth: Gauge,
@@ -44,7 +44,7 @@ impl Families {
             writes: Counters::default(),
             aborts: Counters::default(),
             provider_request: Histograms::new_with_constructor(provider_histogram),
-            routes_overwritten: Counter::default(),
+            routes_overwritten: Counters::default(),
             unsafe_plans: Counter::default(),
             panics: Counter::default(),
             queue_depth: Gauge::default(),
@@ -86,7 +86,7 @@ impl Families {
         );
         registry.register(
             "serin_routes_overwritten",
-            "Times that a route carried a weight that somebody else had written",
+            "Times that somebody else wrote a weight over ours, by field manager",
             self.routes_overwritten.clone(),
         );
         registry.register("serin_unsafe_plans", "Plans dropped for safety", self.unsafe_plans.clone());
@@ -95,13 +95,10 @@ impl Families {
         registry.register("serin_leader", "1 if this replica is the leader", self.leader.clone());
     }
 
-    /// Counts what a plan says of aborts, foreign weights and its own safety.
+    /// Counts what a plan says of aborts and its own safety.
     pub(super) fn count_plan(&self, observed: &Observed, plan: &Plan, status_written: bool) {
         if plan.facts.unsafe_plan {
             self.unsafe_plans.inc();
-        }
-        if plan.facts.weight_overwritten {
-            self.routes_overwritten.inc();
         }
         let old = observed.rollout.status.as_ref();
         let was_aborted = old.is_some_and(|old| old.aborted_at.is_some());

@@ -14,6 +14,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use prometheus_client::registry::Registry;
 use serin_api::MetricProvider;
 use serin_core::analysis::sample::{Outcome as SampleOutcome, Sample};
+use serin_core::rollout::Overwritten;
 
 use crate::change::{Change, Key, ObjectName};
 use crate::clock::Clock;
@@ -127,11 +128,22 @@ impl Metrics {
                     self.objects().note_event(key.object(), labels);
                 }
                 families.count_plan(observed, plan, record.report.status_written);
+                if record.report.status_written || plan.status.is_none() {
+                    self.count_overwritten(key.object(), &plan.facts.overwritten);
+                }
                 self.objects().rollout(key.object(), observed, plan);
             }
             Decision::AnalysisRun { observed, plan } => {
                 self.objects().run(key.object(), observed, plan);
             }
+        }
+    }
+
+    /// Counts weights that somebody else wrote, once the status says that they were seen.
+    fn count_overwritten(&self, name: &ObjectName, overwritten: &[Overwritten]) {
+        for one in overwritten {
+            let labels = self.objects().overwrite_labels(name, &one.manager);
+            self.0.families.routes_overwritten.get_or_create(&labels).inc();
         }
     }
 
@@ -154,8 +166,12 @@ impl Metrics {
         match key {
             Key::Rollout(name) => {
                 families.rollout_reconcile.remove(&labels);
-                for labels in self.objects().forget_rollout(name) {
+                let forgotten = self.objects().forget_rollout(name);
+                for labels in forgotten.events {
                     families.events.remove(&labels);
+                }
+                for labels in forgotten.overwrites {
+                    families.routes_overwritten.remove(&labels);
                 }
             }
             Key::AnalysisRun(name) => {

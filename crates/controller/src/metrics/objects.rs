@@ -18,7 +18,22 @@ pub(super) struct Objects {
     templates: BTreeMap<Kind, BTreeSet<ObjectName>>,
     /// Labels of the event counters of each Rollout, so that they can be removed.
     event_labels: BTreeMap<ObjectName, BTreeSet<Labels>>,
+    /// The same of the counters of overwritten routes.
+    overwrite_labels: BTreeMap<ObjectName, BTreeSet<Labels>>,
 }
+
+/// Labels of the counters of a Rollout that is no more.
+#[derive(Debug, Default)]
+pub(super) struct Forgotten {
+    pub(super) events: BTreeSet<Labels>,
+    pub(super) overwrites: BTreeSet<Labels>,
+}
+
+/// Field managers of one Rollout that are counted by name; anybody may choose new names without end.
+const MANAGERS_MAX: usize = 8;
+
+/// The name under which all further ones are counted.
+const OTHERS: &str = "others";
 
 #[derive(Debug)]
 struct RolloutFacts {
@@ -63,10 +78,27 @@ impl Objects {
         }
     }
 
-    /// Forgets a Rollout; answers with the labels of its event counters.
-    pub(super) fn forget_rollout(&mut self, name: &ObjectName) -> BTreeSet<Labels> {
+    /// The labels by which an overwrite by a field manager is counted.
+    pub(super) fn overwrite_labels(&mut self, name: &ObjectName, manager: &str) -> Labels {
+        let of = |manager: &str| {
+            let mut labels = object_labels(name);
+            labels.push(("manager", manager.to_owned()));
+            labels
+        };
+        let known = self.overwrite_labels.entry(name.clone()).or_default();
+        let own = of(manager);
+        let labels = if known.contains(&own) || known.len() < MANAGERS_MAX { own } else { of(OTHERS) };
+        known.insert(labels.clone());
+        labels
+    }
+
+    /// Forgets a Rollout; answers with the labels of its counters.
+    pub(super) fn forget_rollout(&mut self, name: &ObjectName) -> Forgotten {
         self.rollouts.remove(name);
-        self.event_labels.remove(name).unwrap_or_default()
+        Forgotten {
+            events: self.event_labels.remove(name).unwrap_or_default(),
+            overwrites: self.overwrite_labels.remove(name).unwrap_or_default(),
+        }
     }
 
     pub(super) fn forget_run(&mut self, name: &ObjectName) {

@@ -9,7 +9,7 @@ use super::deadline::{self, Deadline};
 use super::mesh::Mesh;
 use super::scene::Scene;
 use super::state::State;
-use super::{children, commands, history, invalid, runs, safety, status, steps, traffic, wake};
+use super::{children, commands, history, invalid, overwritten, runs, safety, status, steps, traffic, wake};
 
 /// What should happen to a Rollout next.
 ///
@@ -41,6 +41,8 @@ fn decide_valid(observed: &Observed, spec: &Spec) -> Plan {
     let mut holds = steps::advance(&scene, &mut state);
     let effects = effects(&scene, &mut state, &mut holds);
     let deadline = if state.is_promoted() { Deadline::NotRunning } else { deadline };
+    let facts = facts(&scene, &state);
+    state.events.extend(overwritten::events(&scene, &state, &facts.overwritten));
     let after = status::compute(&scene, &state, &deadline, &holds);
     let events = std::mem::take(&mut state.events);
     Plan {
@@ -48,7 +50,7 @@ fn decide_valid(observed: &Observed, spec: &Spec) -> Plan {
         status: changed(observed, after),
         effects,
         events,
-        facts: facts(&scene, &state),
+        facts,
         holds,
     }
 }
@@ -92,7 +94,7 @@ fn facts(scene: &Scene<'_>, state: &State) -> Facts {
     Facts {
         weight_desired: scene.mesh.as_ref().map(|_| traffic::desired_weight(scene, state)),
         weight_observed: scene.mesh.as_ref().and_then(Mesh::canary_weight),
-        weight_overwritten: traffic::is_overwritten(scene, state),
+        overwritten: overwritten::find(scene, state),
         unsafe_plan: false,
     }
 }

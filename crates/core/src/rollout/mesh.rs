@@ -188,7 +188,7 @@ impl End<'_> {
     }
 
     /// Whether requests to this side may reach pods of a hash.
-    fn reaches(&self, hash: &str) -> bool {
+    pub(crate) fn reaches(&self, hash: &str) -> bool {
         let subset = self.subset.and_then(|(raw, name)| subset_hash(&raw.object, name));
         let service = self.service.and_then(|(raw, _)| selector_hash(&raw.object));
         [subset, service].into_iter().flatten().all(|own| own == hash)

@@ -15,6 +15,7 @@ mod invalid;
 mod mesh;
 mod metadata;
 pub mod observed;
+mod overwritten;
 pub mod parse;
 mod phase;
 mod replicas;
@@ -35,6 +36,7 @@ mod wire;
 pub use decide::decide;
 pub use hold::Hold;
 pub use observed::Observed;
+pub use overwritten::Overwritten;
 
 use crate::plan::{Event, Planned, Wake};
 use serin_api::RolloutStatus;
@@ -63,8 +65,8 @@ pub struct Facts {
     pub weight_desired: Option<i32>,
     /// Canary weight that the routes carry now, in percent; `None` if it cannot be read.
     pub weight_observed: Option<i32>,
-    /// True if a route carried a weight that this controller had not written.
-    pub weight_overwritten: bool,
+    /// Routes whose weight somebody else changed since the last decision.
+    pub overwritten: Vec<Overwritten>,
     /// True if the plan broke a safety rule and was dropped.
     pub unsafe_plan: bool,
 }

@@ -66,6 +66,24 @@ pub struct Raw {
     pub version: String,
     /// When this version was first seen here; a lower bound of how long the mesh has had it.
     pub seen_at: DateTime<Utc>,
+    /// Who wrote its routes last.
+    pub writer: Writer,
+}
+
+/// Who wrote a part of an object last, from `metadata.managedFields`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// This controller, or another replica of it.
+    Own,
+    /// Somebody else.
+    Other {
+        /// Name of the field manager, such as `kustomize-controller`.
+        manager: String,
+        /// `Apply` or `Update`.
+        operation: String,
+    },
+    /// The API server does not say.
+    Unknown,
 }
 
 /// Namespace and name of a VirtualService.

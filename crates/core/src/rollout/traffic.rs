@@ -5,7 +5,7 @@ use crate::istio::service::switch;
 use crate::istio::virtual_service::set_weights;
 use crate::plan::{Effect, Event, Planned};
 use crate::rollout::Hold;
-use crate::rollout::observed::Pod;
+use crate::rollout::observed::{Pod, Writer};
 
 use super::handover::{self, Handover};
 use super::mesh::{End, Mesh, Role, spread_at};
@@ -47,7 +47,8 @@ pub(crate) fn desired_weight(scene: &Scene<'_>, state: &State) -> i32 {
     let new = scene.new_replica_set();
     let nobody_there = new.is_none_or(|rs| rs.replicas_available == 0);
     // What a side carries for another revision goes back to stable before it is pointed at this one.
-    if !state.is_updating() || nobody_there || !mesh.canary_stands_for(&state.current_hash) {
+    let stands = mesh.canary_stands_for(&state.current_hash) || is_stripped(scene, state, mesh);
+    if !state.is_updating() || nobody_there || !stands {
         return 0;
     }
     let (before, target) = (state.weight_before_step(scene.spec), state.weight_of_step(scene.spec));
@@ -65,12 +66,18 @@ pub(crate) fn desired_weight(scene: &Scene<'_>, state: &State) -> i32 {
     }
 }
 
-/// Whether somebody else changed a weight that was already as wanted.
-pub(crate) fn is_overwritten(scene: &Scene<'_>, state: &State) -> bool {
-    let recorded = scene.observed.rollout.status.as_ref().and_then(|status| status.canary.weights.as_ref());
-    let desired = desired_weight(scene, state);
-    let observed = scene.mesh.as_ref().and_then(|mesh| mesh.differs_from(desired));
-    recorded.is_some_and(|weights| weights.canary.weight == desired) && observed.is_some()
+/// The canary's weight that the routes were last seen to carry, if that was for the revision that is being updated to.
+fn weight_before(scene: &Scene<'_>, state: &State) -> Option<i32> {
+    let status = scene.observed.rollout.status.as_ref()?;
+    let canary = &status.canary.weights.as_ref()?.canary;
+    let same = canary.pod_template_hash.as_deref() == Some(&state.current_hash) && scene.is_recorded_revision();
+    same.then_some(canary.weight)
+}
+
+/// Whether somebody took away the label that restricts the canary side to the revision that it carries traffic for.
+fn is_stripped(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> bool {
+    let carried = weight_before(scene, state).map(|before| before.max(mesh.carried(Role::Canary)));
+    mesh.canary.reaches(&state.current_hash) && carried.is_some_and(|weight| weight > 0)
 }
 
 /// Points each side at the revision that it stands for.
@@ -191,6 +198,7 @@ fn cannot_carry(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, weight: i32) 
     for (role, gains) in [(Role::Canary, weight), (Role::Stable, 100 - weight)] {
         if gains > 0
             && mesh.carried(role) == 0
+            && !has_lost(scene, state, mesh, role)
             && let Some(until) = mesh.served_at(role, scene.observed)
         {
             return Some(Hold::Propagating { change: format!("the first endpoint of the {role} side"), until });
@@ -206,6 +214,16 @@ fn cannot_carry(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, weight: i32) 
         return Some(Hold::StableNotAvailable { available: ready(Role::Stable), needed });
     }
     None
+}
+
+/// Whether a side lost its traffic to somebody else's write a moment ago: proxies know its pods already.
+fn has_lost(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, role: Role) -> bool {
+    let by_others = mesh.routed.iter().any(|routed| routed.raw.writer != Writer::Own);
+    let is_known = |pod: &&Pod| spread_at(pod.seen_at, scene.observed).is_none();
+    role == Role::Canary
+        && by_others
+        && weight_before(scene, state).is_some_and(|before| before > 0)
+        && mesh.end(role).ready(scene.observed).iter().any(is_known)
 }
 
 fn count(pods: usize) -> i32 {

@@ -79,7 +79,12 @@ impl<'a> Call<'a> {
     }
 
     pub(crate) fn write(&self, part: Part) -> Write<'a> {
-        Write { now: self.now, part, dry_run: self.request.dry_run(), writer: self.request.writer() }
+        let operation = match PatchKind::of(&self.request.content_type) {
+            Some(PatchKind::Apply) => "Apply",
+            Some(PatchKind::Json | PatchKind::Merge | PatchKind::Strategic) | None => "Update",
+        };
+        let (dry_run, writer) = (self.request.dry_run(), self.request.writer());
+        Write { now: self.now, part, dry_run, writer, operation }
     }
 
     /// The body as an object of this kind in its storage version, at the place of the path.

@@ -213,7 +213,7 @@ impl Cluster {
         let result = {
             let mut store = self.lock();
             let kind = find(&store, resource)?;
-            let write = Write { now, part: Part::Whole, dry_run: false, writer: ACTOR };
+            let write = Write { now, part: Part::Whole, dry_run: false, writer: ACTOR, operation: "Update" };
             act(&mut store, kind, &write)
         };
         self.announce();

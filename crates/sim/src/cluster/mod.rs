@@ -20,6 +20,7 @@ mod error;
 mod events;
 mod form;
 mod jsonpath;
+mod managed;
 mod meta;
 mod openapi;
 mod owned;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::admit;
 use super::error::{ApiError, Cause};
+use super::managed;
 use super::meta;
 use super::owned::Owners;
 use super::registry::{Kind, KindId};
@@ -31,6 +32,8 @@ pub(crate) struct Write<'a> {
     pub dry_run: bool,
     /// Who writes, for the book of field owners.
     pub writer: &'a str,
+    /// `Apply` or `Update`, as managedFields calls it.
+    pub operation: &'static str,
 }
 
 /// What becomes of the dependents of a deleted object.
@@ -72,6 +75,7 @@ impl Store {
         seal(&known, &mut object, &uid, write);
         admit::defaults(&known, &mut object);
         admit::check(&known, &object, None)?;
+        managed::note(&known, &mut object, None, write);
         if write.dry_run {
             return Ok(Arc::new(object));
         }
@@ -122,6 +126,7 @@ impl Store {
             }
             return Ok(old);
         }
+        managed::note(&known, &mut next, Some(&old), write);
         if write.dry_run {
             return Ok(Arc::new(next));
         }

@@ -7,7 +7,7 @@ use serde_json::json;
 use serin_api::Rollout;
 
 use super::*;
-use crate::rollout::observed::{Found, Raw, Settings, Template, TemplateKey, Workload};
+use crate::rollout::observed::{Found, Raw, Settings, Template, TemplateKey, Workload, Writer};
 use crate::rollout::step::{CanaryScale, Step};
 
 /// A Rollout with everything that it refers to, as JSON that a test may change.
@@ -122,6 +122,7 @@ impl World {
                 object: Arc::new(object.clone()),
                 version: "1".to_owned(),
                 seen_at: DateTime::<Utc>::UNIX_EPOCH,
+                writer: Writer::Unknown,
             })
         };
         let key = VirtualServiceKey { namespace: "bookinfo".to_owned(), name: "reviews".to_owned() };

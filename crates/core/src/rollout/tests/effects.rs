@@ -9,7 +9,7 @@ use serin_api::{AnalysisRun, labels};
 
 use super::world::{World, image, key};
 use crate::plan::Effect;
-use crate::rollout::observed::{Found, Pod, Raw, ReplicaSet};
+use crate::rollout::observed::{Found, Pod, Raw, ReplicaSet, Writer};
 
 impl World {
     /// Applies one effect.
@@ -171,5 +171,5 @@ fn change(found: &mut Found<Raw>, versions: &mut u64, now: DateTime<Utc>, edit: 
     *versions += 1;
     let version = versions.to_string();
     object["metadata"]["resourceVersion"] = json!(version);
-    *raw = Raw { object: Arc::new(object), version, seen_at: now };
+    *raw = Raw { object: Arc::new(object), version, seen_at: now, writer: Writer::Own };
 }

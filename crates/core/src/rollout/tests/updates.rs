@@ -135,7 +135,9 @@ fn several_virtual_services_get_the_same_weight() {
     world.put_route("edge", &route(70));
     let plan = world.turn();
     assert_eq!(plan.facts.weight_observed, None, "they disagree");
-    assert!(plan.facts.weight_overwritten, "somebody else did that");
+    let found: Vec<(&str, i32, i32)> =
+        plan.facts.overwritten.iter().map(|one| (one.name.as_str(), one.from, one.to)).collect();
+    assert_eq!(found, [("edge", 20, 70)], "somebody else did that");
     world.settle();
     assert_eq!(weights(&world), [20, 20], "what somebody changed is set right");
     assert_eq!(world.status().canary.weights.map(|weights| weights.canary.weight), Some(20));

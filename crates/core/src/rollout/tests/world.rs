@@ -10,7 +10,7 @@ use serin_api::{Rollout, RolloutStatus};
 use super::lag::Lag;
 use crate::plan::Event;
 use crate::rollout::observed::{
-    Found, Observed, Pod, Raw, ReplicaSet, Settings, Template, TemplateKey, VirtualServiceKey,
+    Found, Observed, Pod, Raw, ReplicaSet, Settings, Template, TemplateKey, VirtualServiceKey, Writer,
 };
 use crate::rollout::{Plan, decide};
 
@@ -138,7 +138,8 @@ impl World {
         self.versions += 1;
         let version = self.versions.to_string();
         object["metadata"]["resourceVersion"] = json!(version);
-        Raw { object: Arc::new(object), version, seen_at: self.observed.now - TimeDelta::hours(1) }
+        let seen_at = self.observed.now - TimeDelta::hours(1);
+        Raw { object: Arc::new(object), version, seen_at, writer: Writer::Unknown }
     }
 
     /// Merges into `spec`.
