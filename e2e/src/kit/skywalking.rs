@@ -11,6 +11,8 @@
 //! * **When** it was is not, as soon as minutes are back-filled: the server then says of some past minutes what was
 //!   measured just now, within seconds. It is as if the canary had served the same way a few minutes earlier. Without it
 //!   every case would wait 90 s for its first complete minute, and three more for its window to fill.
+//! * A post does not become visible at once: for up to a second the server may show a part of a minute. Kinds of requests
+//!   take turns, so that the part has the same mix as the whole.
 //! * That spans arrive late, or in the middle of a minute, is not tried here: a minute is booked when it is over, at once.
 
 use std::future::Future;
@@ -133,8 +135,12 @@ impl<P: Post> SkyWalking<P> {
         }
         for minute in &booked {
             until(&format!("SkyWalking shows the calls of {service} at {minute}"), VISIBLE_WITHIN, || async {
-                let shown = self.value("service_cpm", service, *minute).await?;
-                ensure!(shown == u64::from(answered.total()), "{shown} of {} calls", answered.total());
+                let calls = self.value("service_cpm", service, *minute).await?;
+                ensure!(calls == u64::from(answered.total()), "{calls} of {} calls", answered.total());
+                // Each metric is written for itself. The server rounds as it likes.
+                let apdex = self.value("service_apdex", service, *minute).await?;
+                let expected = answered.apdex().unwrap_or_default();
+                ensure!(apdex.abs_diff(expected) <= 1, "apdex {apdex} instead of {expected}");
                 Ok(())
             })
             .await?;
@@ -192,14 +198,9 @@ pub(crate) fn complete_minutes(now: DateTime<Utc>, count: u32) -> Vec<DateTime<U
 ///
 /// Source of the format: <https://skywalking.apache.org/docs/main/v9.0.0/en/protocols/trace-data-protocol-v3>
 fn segments(service: &str, minute: DateTime<Utc>, answered: Answered) -> Value {
-    let kinds = [
-        (answered.good, GOOD_MILLIS, false),
-        (answered.slow, SLOW_MILLIS, false),
-        (answered.failed, GOOD_MILLIS, true),
-    ];
-    let requests = kinds.into_iter().flat_map(|(count, millis, failed)| (0..count).map(move |_| (millis, failed)));
     let (begin, total) = (minute.timestamp_millis(), i64::from(answered.total()));
-    requests
+    requests(answered)
+        .into_iter()
         .zip(0i64..)
         .map(|((millis, failed), index)| {
             let start = begin + index * SPREAD_MILLIS / total;
@@ -225,6 +226,23 @@ fn segments(service: &str, minute: DateTime<Utc>, answered: Answered) -> Value {
         .collect()
 }
 
+/// How long each request took and whether it failed; those of a kind at even distances.
+fn requests(answered: Answered) -> Vec<(i64, bool)> {
+    let kinds = [
+        (answered.good, GOOD_MILLIS, false),
+        (answered.slow, SLOW_MILLIS, false),
+        (answered.failed, GOOD_MILLIS, true),
+    ];
+    let mut placed: Vec<(u64, (i64, bool))> = Vec::new();
+    for (count, millis, failed) in kinds {
+        // The middle of each one's share of the whole, which is 2^32 long.
+        let place = |index: u32| ((u64::from(index) * 2 + 1) << 31) / u64::from(count);
+        placed.extend((0..count).map(|index| (place(index), (millis, failed))));
+    }
+    placed.sort_by_key(|(place, _)| *place);
+    placed.into_iter().map(|(_, request)| request).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -234,10 +252,10 @@ mod tests {
 
     use super::*;
 
-    /// A server five and a half hours ahead, which shows what it was sent from the second query after it on.
+    /// A server five and a half hours ahead, which shows the calls only when asked again, and the apdex still later.
     #[derive(Default)]
     struct Fake {
-        minutes: Mutex<BTreeMap<(String, i64), (u64, bool)>>,
+        minutes: Mutex<BTreeMap<(String, i64), (Answered, u32)>>,
         posts: Mutex<Vec<Value>>,
     }
 
@@ -248,7 +266,15 @@ mod tests {
                 for segment in body.as_array().context("segments")? {
                     let minute = segment["spans"][0]["startTime"].as_i64().context("a start")?.div_euclid(60_000);
                     let service = segment["service"].as_str().context("a service")?.to_owned();
-                    self.minutes.lock().unwrap().entry((service, minute)).or_insert((0, false)).0 += 1;
+                    let span = &segment["spans"][0];
+                    let mut minutes = self.minutes.lock().unwrap();
+                    let answered = &mut minutes.entry((service, minute)).or_default().0;
+                    let millis = span["endTime"].as_i64().unwrap() - span["startTime"].as_i64().unwrap();
+                    match (span["isError"] == true, millis) {
+                        (true, _) => answered.failed += 1,
+                        (false, 0..=500) => answered.good += 1,
+                        (false, _) => answered.slow += 1,
+                    }
                 }
                 self.posts.lock().unwrap().push(body);
                 return Ok(String::new());
@@ -263,13 +289,14 @@ mod tests {
             let entity = &body["variables"]["condition"]["entity"];
             assert_eq!(entity["scope"], "Service", "9.2 refuses an entity without");
             let key = (entity["serviceName"].as_str().unwrap().to_owned(), end.timestamp() / 60);
+            let is_cpm = body["variables"]["condition"]["name"] == "service_cpm";
             let mut minutes = self.minutes.lock().unwrap();
-            let shown = minutes.get_mut(&key).map_or(0, |(calls, shown)| {
-                if *shown {
-                    *calls
-                } else {
-                    *shown = true;
-                    0
+            let shown = minutes.get_mut(&key).map_or(0, |(answered, asked)| {
+                *asked += 1;
+                match (is_cpm, *asked) {
+                    (true, 2..) => u64::from(answered.total()),
+                    (false, 4..) => answered.apdex().unwrap(),
+                    (true | false, _) => 0,
                 }
             });
             Ok(json!({ "data": { "read": { "values": { "values": [{ "value": 0 }, { "value": shown }] } } } })
@@ -327,6 +354,17 @@ mod tests {
         let ids: std::collections::BTreeSet<String> =
             all.as_array().unwrap().iter().map(|segment| segment["traceSegmentId"].to_string()).collect();
         assert_eq!(ids.len(), 1000);
+    }
+
+    #[test]
+    fn each_part_of_a_minute_has_the_mix_of_the_whole() {
+        for (failed, each_hundred) in [(100, 10), (10, 1), (0, 0), (1000, 100)] {
+            let all = requests(Answered { good: 1000 - failed, slow: 0, failed });
+            assert_eq!(all.len(), 1000);
+            for part in all.chunks(100) {
+                assert_eq!(part.iter().filter(|(_, failed)| *failed).count(), each_hundred, "{failed} of 1000");
+            }
+        }
     }
 
     #[test]
