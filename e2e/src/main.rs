@@ -4,11 +4,14 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use serin_e2e::{lab::commands, suites};
+use serin_e2e::lab::{ability, commands};
+use serin_e2e::suites;
 
 /// A real Kubernetes with Istio on this machine, and the suites that Serin has to pass there.
 #[derive(Debug, Parser)]
 enum Command {
+    /// Say whether this machine can run the cluster
+    Check,
     /// Build programs and images, each only if its recipe has changed
     Build(commands::Build),
     /// Start the cluster, or what of it does not run
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
+        Command::Check => ability::check(),
         Command::Build(build) => build.run(),
         Command::Start(start) => start.run(),
         Command::Load(load) => load.run(),

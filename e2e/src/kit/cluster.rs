@@ -45,7 +45,8 @@ impl Cluster {
             None => {
                 let (group, version) = version.split_once('/').unwrap_or(("", version));
                 let gvk = GroupVersionKind::gvk(group, version, kind);
-                let (resource, capabilities) = pinned_kind(&self.client, &gvk).await.with_context(|| format!("no kind {kind}"))?;
+                let (resource, capabilities) =
+                    pinned_kind(&self.client, &gvk).await.with_context(|| format!("no kind {kind}"))?;
                 let found = (resource, capabilities.scope);
                 self.kinds.lock().expect("nobody panics with it").insert(key, found.clone());
                 found
@@ -118,10 +119,12 @@ pub(crate) fn yaml(text: &str) -> Result<Vec<Value>> {
     for document in text.split("\n---") {
         match serde_saphyr::from_str::<Value>(document)? {
             Value::Null => {}
-            Value::Object(mut list) if list.get("kind").is_some_and(|kind| kind == "List") => match list.remove("items") {
-                Some(Value::Array(items)) => objects.extend(items),
-                _ => bail!("a List without items"),
-            },
+            Value::Object(mut list) if list.get("kind").is_some_and(|kind| kind == "List") => {
+                match list.remove("items") {
+                    Some(Value::Array(items)) => objects.extend(items),
+                    _ => bail!("a List without items"),
+                }
+            }
             object => objects.push(object),
         }
     }

@@ -6,9 +6,10 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use serin_workload::{Counts, Second};
 
-use super::cluster::{Cluster, MANAGER};
+use super::cluster::{Cluster, MANAGER, yaml};
 use super::shares::two_sided;
 use super::wait::until;
+use crate::lab::prometheus::PROXIES;
 
 /// Where all load comes from: Prometheus scrapes the proxies of this namespace.
 pub(crate) const NAMESPACE: &str = "e2e-load";
@@ -78,13 +79,14 @@ impl Load {
     pub(crate) async fn start(cluster: &Cluster, spec: &LoadSpec) -> Result<Self> {
         let load = Load::named(cluster, &spec.name);
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": {"istio-injection": "enabled"}}});
-        // The headless Service by which Prometheus finds the proxies.
-        let proxies = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "proxies"}, "spec": {
-            "clusterIP": "None", "publishNotReadyAddresses": true, "selector": {"app": "load"},
-            "ports": [{"name": "http-envoy-prom", "port": 15090}]}});
-        cluster.apply(&[namespace, proxies], NAMESPACE, MANAGER).await?;
+        let mut objects = vec![namespace];
+        objects.extend(yaml(PROXIES)?);
+        cluster.apply(&objects, NAMESPACE, MANAGER).await?;
         load.stop().await?;
-        let mut env = vec![json!({"name": "TARGET", "value": spec.target}), json!({"name": "RATE", "value": spec.rate.to_string()})];
+        let mut env = vec![
+            json!({"name": "TARGET", "value": spec.target}),
+            json!({"name": "RATE", "value": spec.rate.to_string()}),
+        ];
         if let Some(host) = &spec.host {
             env.push(json!({"name": "HOST", "value": host}));
         }
@@ -144,7 +146,8 @@ impl Load {
         let before = self.counts().await?;
         tokio::time::sleep(time).await;
         let during = self.counts().await?.minus(&before);
-        let (hits, total) = (during.answered.get(canary).map_or(0, |statuses| statuses.values().sum()), during.answered_total());
+        let (hits, total) =
+            (during.answered.get(canary).map_or(0, |statuses| statuses.values().sum()), during.answered_total());
         let chance = two_sided(hits, total, weight as f64 / 100.0);
         ensure!(chance >= CHANCE, "{hits} of {total} at weight {weight}: probability {chance:e}");
         Ok((hits, total))

@@ -15,12 +15,12 @@ mod timeline;
 mod wait;
 
 pub(crate) use case::{Case, Stage, kept, run};
-pub(crate) use cluster::{Cluster, text};
+pub(crate) use cluster::{Cluster, text, yaml};
 pub(crate) use load::{Load, LoadSpec};
 pub(crate) use manifests::Manifests;
 pub(crate) use place::Place;
 pub(crate) use release::Release;
 pub(crate) use report::{Figures, Report};
-pub(crate) use rollout::{Seen, Subject};
-pub(crate) use timeline::Timeline;
+pub(crate) use rollout::{Seen, Subject, weights};
+pub(crate) use timeline::{Entry, Timeline};
 pub(crate) use wait::{hold, until};

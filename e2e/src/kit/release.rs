@@ -159,6 +159,20 @@ impl Release {
         Ok(logs)
     }
 
+    /// What the controllers were refused, by their own metrics and logs: nothing, if their rights are enough.
+    pub(crate) async fn refusals(&self) -> Result<Vec<String>> {
+        let mut refusals = Vec::new();
+        for pod in self.pods().await? {
+            let page = self.cluster.ask_pod("GET", (&self.namespace, &pod), 8090, "/metrics").await?;
+            let requests = page.lines().filter(|line| line.starts_with("controller_clientset_k8s_request_total"));
+            refusals.extend(requests.filter(|line| line.contains("status_code=\"403\"")).map(str::to_owned));
+        }
+        for (_, log) in self.logs().await? {
+            refusals.extend(log.lines().filter(|line| line.to_lowercase().contains("forbidden")).map(str::to_owned));
+        }
+        Ok(refusals)
+    }
+
     /// The page of metrics of the leader.
     pub(crate) async fn metrics(&self) -> Result<String> {
         let leader = self.leader().await?;

@@ -60,7 +60,8 @@ impl Report {
         }
         text.push_str("\n| Suite | Case | Result | Seconds | Figures |\n|---|---|---|---|---|\n");
         for row in &self.rows {
-            let result = row.error.as_deref().map_or("passed".to_owned(), |error| format!("**failed**: {}", cell(error)));
+            let result =
+                row.error.as_deref().map_or("passed".to_owned(), |error| format!("**failed**: {}", cell(error)));
             let figures = cell(&row.figures.line());
             writeln!(text, "| {} | {} | {result} | {:.0} | {figures} |", row.suite, row.case, row.took.as_secs_f64())?;
         }

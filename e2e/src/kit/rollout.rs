@@ -83,9 +83,8 @@ impl Subject {
 
     /// Waits until the update is aborted and all traffic is on stable again.
     pub(crate) async fn aborted(&self, limit: Duration) -> Result<Seen> {
-        let seen = self
-            .becomes("aborted", limit, |seen| seen.observed && seen.aborted && seen.phase == "Degraded")
-            .await?;
+        let seen =
+            self.becomes("aborted", limit, |seen| seen.observed && seen.aborted && seen.phase == "Degraded").await?;
         until("the canary's weight is 0", Duration::from_secs(15), || async {
             ensure!(self.weights().await? == (100, 0), "weights are {:?}", self.weights().await?);
             Ok(())

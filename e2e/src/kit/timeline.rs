@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use kube::api::{DynamicObject, WatchEvent, WatchParams};
@@ -96,6 +96,16 @@ impl Timeline {
         all
     }
 
+    /// Checks that from the weight with that index on, the canary's weights were `up` and then only fell, to 0 at last: at
+    /// once, or in turns where the pods of the canary become stable in turns.
+    pub(crate) fn went(&self, from: usize, up: &[i64]) -> Result<()> {
+        let weights: Vec<i64> = self.weights().into_iter().skip(from).map(|(_, weight)| weight).collect();
+        let (rising, falling) = weights.split_at(up.len().min(weights.len()));
+        ensure!(rising == up && falling.is_sorted_by(|a, b| a > b), "the canary's weights were {weights:?}");
+        ensure!(falling.last() == Some(&0), "the canary's weights were {weights:?}");
+        Ok(())
+    }
+
     /// The record as text, a line for each entry.
     pub(crate) fn text(&self) -> String {
         let lines = self.entries().into_iter().map(|entry| {
@@ -155,12 +165,18 @@ fn brief(kind: &str, object: &Value) -> String {
         }
         "DestinationRule" => object.pointer("/spec/subsets").unwrap_or(&Value::Null).to_string(),
         "Pod" => {
-            let conditions = object.pointer("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
+            let conditions =
+                object.pointer("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
             let ready = conditions.iter().any(|it| it["type"] == "Ready" && it["status"] == "True");
             let leaving = if object.pointer("/metadata/deletionTimestamp").is_some() { " leaving" } else { "" };
             let ready = if ready { "ready" } else { "not ready" };
             format!("{} {ready}{leaving} {}", text(object, "/status/phase"), object["metadata"]["labels"])
         }
-        _ => format!("{} {} “{}”", text(object, "/involvedObject/name"), text(object, "/reason"), text(object, "/message")),
+        _ => format!(
+            "{} {} “{}”",
+            text(object, "/involvedObject/name"),
+            text(object, "/reason"),
+            text(object, "/message")
+        ),
     }
 }

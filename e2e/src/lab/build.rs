@@ -42,7 +42,7 @@ pub enum Packages {
 ///
 /// # Errors
 /// If packages are missing or something cannot be built.
-pub fn build(layout: &Layout, wanted: &[Artefact], packages: Packages) -> Result<()> {
+pub fn build(layout: &Layout, wanted: &[Artefact], packages: Packages, profile: Profile) -> Result<()> {
     layout.make()?;
     let is_wanted = |artefact: &Artefact| wanted.is_empty() || wanted.contains(artefact);
     let skywalking = if is_wanted(&Artefact::Skywalking) { Skywalking::Built } else { Skywalking::LeftOut };
@@ -63,7 +63,7 @@ pub fn build(layout: &Layout, wanted: &[Artefact], packages: Packages) -> Result
             }
             Artefact::Skywalking => oap::build(layout)?,
             Artefact::Workload => images::workload(layout)?,
-            Artefact::Serin => images::serin(layout, Profile::Optimized)?,
+            Artefact::Serin => images::serin(layout, profile)?,
         }
     }
     Ok(())

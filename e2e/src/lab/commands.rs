@@ -23,6 +23,9 @@ pub struct Build {
     /// Install missing packages of Debian first
     #[arg(long)]
     install: bool,
+    /// Build Serin without optimisation, which takes a fraction of the time
+    #[arg(long)]
+    quick: bool,
 }
 
 impl Build {
@@ -34,7 +37,9 @@ impl Build {
         let layout = Layout::here()?;
         let _lock = lock::take(&layout, Subject::Artefacts)?;
         let watch = Stopwatch::start();
-        build::build(&layout, &self.artefacts, if self.install { Packages::Installed } else { Packages::Named })?;
+        let packages = if self.install { Packages::Installed } else { Packages::Named };
+        let profile = if self.quick { Profile::Quick } else { Profile::Optimized };
+        build::build(&layout, &self.artefacts, packages, profile)?;
         watch.stage("everything is built");
         Ok(())
     }

@@ -14,8 +14,9 @@
 //! ```
 //!
 //! Everything that runs is in namespaces of one process, the holder: it ends, and all ends. Files are below one home folder, see
-//! [`layout`]. All functions block; `command`, `process`, `http`, `kubectl`, `lock` and `progress` are what they are made with.
+//! [`layout`]. [`ability`] says whether a machine can run all this. All functions block; `command`, `process`, `http`, `kubectl`, `lock` and `progress` are what they are made with.
 
+pub mod ability;
 pub mod build;
 pub mod cgroups;
 pub mod command;

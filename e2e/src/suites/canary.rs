@@ -48,7 +48,8 @@ async fn good(stage: Stage) -> Result<()> {
 }
 
 async fn bad(stage: Stage, fault: (&'static str, &'static str)) -> Result<()> {
-    let manifests = reviews(&stage)?.steps(json!([{"setWeight": 20}, {"pause": {"duration": "90s"}}, {"setWeight": 60}]))?;
+    let manifests =
+        reviews(&stage)?.steps(json!([{"setWeight": 20}, {"pause": {"duration": "90s"}}, {"setWeight": 60}]))?;
     let subject = stage.settled(&manifests).await?;
     let load = stage.load("reviews").await?;
     stage.apply(&manifests.env(&[("VERSION", "v2"), fault])?).await?;

@@ -40,7 +40,8 @@ async fn by_hand(stage: Stage) -> Result<()> {
     kubectl(&stage, &["annotate", "rollout", "shop", "serin.dev/promote=go"]).await?;
     kubectl(&stage, &["wait", "rollout/shop", "--for=condition=Completed", "--timeout=60s"]).await?;
     subject.healthy(Duration::from_secs(30)).await?;
-    let handled = kubectl(&stage, &["get", "rollout", "shop", "-o", "jsonpath={.status.serin.handledCommands}"]).await?;
+    let handled =
+        kubectl(&stage, &["get", "rollout", "shop", "-o", "jsonpath={.status.serin.handledCommands}"]).await?;
     ensure!(handled.contains("promoted past step 2 of 2"), "the command is not on record: {handled}");
     let described = kubectl(&stage, &["describe", "rollout", "shop"]).await?;
     ensure!(described.contains("RolloutCompleted"), "no event of the completion: {described}");
@@ -48,7 +49,10 @@ async fn by_hand(stage: Stage) -> Result<()> {
     ensure!(explained.contains("setWeight"), "the schema says nothing of steps: {explained}");
     kubectl(&stage, &["scale", "rollout", "shop", "--replicas=3"]).await?;
     subject.becomes("scaled", Duration::from_secs(30), |seen| seen.observed && seen.phase == "Healthy").await?;
-    ensure!(kubectl(&stage, &["get", "rollout", "shop", "-o", "jsonpath={.spec.replicas}"]).await? == "3", "not scaled");
+    ensure!(
+        kubectl(&stage, &["get", "rollout", "shop", "-o", "jsonpath={.spec.replicas}"]).await? == "3",
+        "not scaled"
+    );
     kubectl(&stage, &["delete", "rollout", "shop", "--timeout=30s"]).await?;
     Ok(())
 }
@@ -62,7 +66,8 @@ async fn refused(stage: Stage) -> Result<()> {
     let refusal = format!("{refusal:#}");
     ensure!(refusal.contains("steps[0].setWeight"), "the refusal does not name the field: {refusal}");
     stage.apply(&manifests.version("v2")?.steps(json!([{"setWeight": 101}]))?).await?;
-    let invalid = |seen: &Seen| seen.observed && seen.phase == "Degraded" && seen.message.contains("steps[0].setWeight");
+    let invalid =
+        |seen: &Seen| seen.observed && seen.phase == "Degraded" && seen.message.contains("steps[0].setWeight");
     let seen = subject.becomes("found invalid", Duration::from_secs(30), invalid).await?;
     stage.figures.note("message", &seen.message);
     let weights = subject.weights().await?;

@@ -54,14 +54,20 @@ impl Test {
             report.write(&Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md"))?;
         }
         let failed = report.failed();
-        ensure!(failed == 0, "{failed} of {} cases failed; what happened is kept in {}", report.rows.len(), kept().display());
+        ensure!(
+            failed == 0,
+            "{failed} of {} cases failed; what happened is kept in {}",
+            report.rows.len(),
+            kept().display()
+        );
         println!("all {} cases passed", report.rows.len());
         Ok(())
     }
 
     fn chooses(&self, case: &Case) -> bool {
         let name = format!("{}/{}", case.suite, case.name);
-        let named = (self.names.is_empty() && !case.on_demand) || self.names.iter().any(|part| name.contains(part.as_str()));
+        let named =
+            (self.names.is_empty() && !case.on_demand) || self.names.iter().any(|part| name.contains(part.as_str()));
         named && (case.smoke || !self.smoke)
     }
 }
