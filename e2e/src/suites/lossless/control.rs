@@ -2,78 +2,86 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::kit::{Manifests, Stage, until};
+use crate::kit::{Manifests, Stage, text, until};
 
-use super::event::{delete_gracefully, istiod_is_back, kill_istiod};
-use super::run::{LIMIT, Shape, figure};
+use super::fault::{delete_gracefully, restart_istiod};
+use super::run::{LIMIT, Shape, figure, only};
 
-/// What happens to a plain Deployment.
+/// What happens to plain Deployments with a split of 80 to 20 between them: three pods of stable, one of a canary.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Upset {
-    /// One of three pods is deleted.
-    PodDeleted,
-    /// The only pod is deleted.
-    LonePodDeleted,
+    /// One of stable's three pods is deleted.
+    StablePodDeleted,
+    /// The canary's only pod is deleted.
+    LoneCanaryPodDeleted,
     /// Istio's control plane is killed.
     IstiodKilled,
 }
 
 /// All of them with their names.
 pub(super) const UPSETS: [(&str, Upset); 3] = [
-    ("a pod deleted without a rollout", Upset::PodDeleted),
-    ("a lone pod deleted without a rollout", Upset::LonePodDeleted),
+    ("a pod deleted without a rollout", Upset::StablePodDeleted),
+    ("a lone canary pod deleted without a rollout", Upset::LoneCanaryPodDeleted),
     ("istiod killed without a rollout", Upset::IstiodKilled),
 ];
 
 /// Counts what an upset alone costs.
 pub(super) async fn play(stage: Stage, upset: Upset) -> Result<()> {
-    let replicas = match upset {
-        Upset::PodDeleted | Upset::IstiodKilled => 3,
-        Upset::LonePodDeleted => 1,
-    };
-    let mut manifests: Manifests = Shape::Role.manifests(3)?.set("Deployment", "/spec/replicas", json!(replicas))?;
-    manifests.0.retain(|object| object["kind"] != "Rollout");
-    stage.place.apply(&manifests.0).await?;
-    ready(&stage, replicas).await?;
+    stage.place.apply(&deployments()?.0).await?;
+    ready(&stage).await?;
     let load = stage.load("reviews").await?;
     let before = load.counts().await?;
     match upset {
-        Upset::PodDeleted | Upset::LonePodDeleted => {
-            let pods = stage.place.list("v1", "Pod", "app=reviews").await?;
-            let name = pods.first().map_or("", |pod| crate::kit::text(pod, "/metadata/name"));
-            delete_gracefully(&stage.cluster, &stage.place.namespace, name).await?;
-            gone(&stage, name).await?;
-        }
-        Upset::IstiodKilled => {
-            kill_istiod(&stage.cluster).await?;
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            istiod_is_back(&stage.cluster).await?;
-        }
+        Upset::StablePodDeleted => delete_one(&stage, "app=reviews,version=stable").await?,
+        Upset::LoneCanaryPodDeleted => delete_one(&stage, "app=reviews,version=canary").await?,
+        Upset::IstiodKilled => restart_istiod(&stage.cluster).await?,
     }
-    ready(&stage, replicas).await?;
+    ready(&stage).await?;
+    // The proxies have to hear of the last pod before the load ends.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let counts = load.drain().await?.minus(&before);
     stage.figures.note("without a rollout", figure(&counts));
     Ok(())
 }
 
-async fn ready(stage: &Stage, replicas: u32) -> Result<()> {
-    until("the Deployment is ready", LIMIT, || async {
-        let deployment = stage.place.get("apps/v1", "Deployment", "reviews").await?;
-        let ready = deployment.pointer("/status/readyReplicas").and_then(Value::as_u64).unwrap_or_default();
-        ensure!(ready == u64::from(replicas), "{ready} pods are");
+/// The shape with roles, its Rollout replaced by a Deployment for each role.
+fn deployments() -> Result<Manifests> {
+    let mut manifests = Shape::Role.manifests(3)?.set("Deployment", "/spec/replicas", json!(3))?;
+    let canary = Manifests(vec![only(&manifests, "Deployment")?])
+        .set("Deployment", "/metadata/name", "reviews-canary".into())?
+        .set("Deployment", "/spec/selector/matchLabels/version", "canary".into())?
+        .set("Deployment", "/spec/template/metadata/labels/version", "canary".into())?
+        .set("Deployment", "/spec/replicas", json!(1))?
+        .version("v2")?;
+    manifests.0.retain(|object| object["kind"] != "Rollout");
+    manifests
+        .set("VirtualService", "/spec/http/0/route/0/weight", json!(80))?
+        .set("VirtualService", "/spec/http/0/route/1/weight", json!(20))
+        .map(|manifests| manifests.and(canary))
+}
+
+async fn delete_one(stage: &Stage, selector: &str) -> Result<()> {
+    let pods = stage.place.list("v1", "Pod", selector).await?;
+    let name = pods.first().map(|pod| text(pod, "/metadata/name")).context("no pod")?;
+    delete_gracefully(&stage.cluster, &stage.place.namespace, name).await?;
+    until("the pod is gone", LIMIT, || async {
+        let pods = stage.place.list("v1", "Pod", selector).await?;
+        ensure!(pods.iter().all(|pod| text(pod, "/metadata/name") != name), "it is there");
         Ok(())
     })
     .await
 }
 
-async fn gone(stage: &Stage, name: &str) -> Result<()> {
-    until("the pod is gone", LIMIT, || async {
-        let pods = stage.place.list("v1", "Pod", "app=reviews").await?;
-        ensure!(pods.iter().all(|pod| crate::kit::text(pod, "/metadata/name") != name), "it is there");
+async fn ready(stage: &Stage) -> Result<()> {
+    until("the Deployments are ready", LIMIT, || async {
+        for (name, wanted) in [("reviews", 3), ("reviews-canary", 1)] {
+            let deployment = stage.place.get("apps/v1", "Deployment", name).await?;
+            let ready = deployment.pointer("/status/readyReplicas").and_then(Value::as_u64).unwrap_or_default();
+            ensure!(ready == wanted, "{ready} pods of {name} are");
+        }
         Ok(())
     })
     .await

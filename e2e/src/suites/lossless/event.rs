@@ -1,13 +1,12 @@
 //! What may happen to a rollout. Each event begins and ends with a Rollout at rest, but for an abort and its retry.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use crate::kit::{Cluster, text, until};
+use crate::kit::until;
 
-use super::run::{LIMIT, Run, only};
+use super::fault;
+use super::run::{LIMIT, Run};
 
 /// Something that happens to a rollout.
 #[derive(Clone, Copy, Debug)]
@@ -42,14 +41,37 @@ pub(super) enum Event {
     KilledAtStep,
     /// The leader is killed when the canary gets all traffic.
     KilledAtFullWeight,
-    /// The leader is killed when the new revision has become stable, while traffic is handed over.
-    KilledAfterPromotion,
+    /// The leader is killed while traffic is handed over to the stable side.
+    KilledInHandover,
     /// A git tool applies the VirtualService as it was written, three times, at 60 %.
     GitTool,
+    /// A git tool applies VirtualService and DestinationRule as they were written, three times, at 60 %.
+    GitToolWithRule,
+    /// A git tool applies the VirtualService as it was written, again and again from the promotion on.
+    GitToolInHandover,
+    /// A git tool applies VirtualService and DestinationRule as they were written, again and again from the promotion on.
+    GitToolWithRuleInHandover,
+    /// Another version comes while traffic is handed over.
+    RevisionInHandover,
+    /// The version before comes back while traffic is handed over.
+    RollbackInHandover,
+    /// A pod of the new stable revision is deleted while traffic is handed over.
+    PodDeletedInHandover,
+    /// The canary's only pod is deleted at 20 %.
+    LoneCanaryPodDeleted,
     /// Istio's control plane is killed at 20 %, and comes back.
     IstiodKilledAtStep,
     /// Istio's control plane is killed while the canary is promoted, and comes back.
     IstiodKilledInPromotion,
+}
+
+/// What an event may cost for causes outside Serin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cost {
+    /// Nothing may be lost.
+    Nothing,
+    /// Nobody stands behind a share of the traffic until a new pod is ready.
+    RequestsWithoutEndpoint,
 }
 
 impl Event {
@@ -71,11 +93,23 @@ impl Event {
             Event::KilledBeforeWeight => "killed before weight",
             Event::KilledAtStep => "killed at a step",
             Event::KilledAtFullWeight => "killed at full weight",
-            Event::KilledAfterPromotion => "killed after promotion",
+            Event::KilledInHandover => "killed in hand-over",
             Event::GitTool => "git tool",
+            Event::GitToolWithRule => "git tool with rule",
+            Event::GitToolInHandover => "git tool in hand-over",
+            Event::GitToolWithRuleInHandover => "git tool with rule in hand-over",
+            Event::RevisionInHandover => "revision in hand-over",
+            Event::RollbackInHandover => "rollback in hand-over",
+            Event::PodDeletedInHandover => "pod deleted in hand-over",
+            Event::LoneCanaryPodDeleted => "lone canary pod deleted",
             Event::IstiodKilledAtStep => "istiod killed at a step",
             Event::IstiodKilledInPromotion => "istiod killed in promotion",
         }
+    }
+
+    /// What the event costs with or without a rollout, as the controls show.
+    pub(super) fn costs(self) -> Cost {
+        if matches!(self, Event::LoneCanaryPodDeleted) { Cost::RequestsWithoutEndpoint } else { Cost::Nothing }
     }
 
     /// Makes it happen, and waits until the Rollout is at rest.
@@ -91,15 +125,22 @@ impl Event {
             Event::ScaleUp => scale(run, 5).await,
             Event::ScaleDown => scale(run, 1).await,
             Event::ScaleInPromotion => scale_in_promotion(run).await,
-            Event::CanaryPodDeleted => delete_pod(run, Side::Canary).await,
-            Event::StablePodDeleted => delete_pod(run, Side::Stable).await,
-            Event::KilledBeforeWeight => killed_before_weight(run).await,
-            Event::KilledAtStep => killed_at_step(run).await,
-            Event::KilledAtFullWeight => killed_at_full_weight(run).await,
-            Event::KilledAfterPromotion => killed_after_promotion(run).await,
-            Event::GitTool => git_tool(run).await,
-            Event::IstiodKilledAtStep => istiod_killed_at_step(run).await,
-            Event::IstiodKilledInPromotion => istiod_killed_in_promotion(run).await,
+            Event::CanaryPodDeleted => fault::delete_pod(run, fault::Side::Canary).await,
+            Event::StablePodDeleted => fault::delete_pod(run, fault::Side::Stable).await,
+            Event::KilledBeforeWeight => fault::killed_before_weight(run).await,
+            Event::KilledAtStep => fault::killed_at_step(run).await,
+            Event::KilledAtFullWeight => fault::killed_at_full_weight(run).await,
+            Event::KilledInHandover => fault::killed_in_handover(run).await,
+            Event::GitTool => fault::git_tool(run, &fault::ROUTES).await,
+            Event::GitToolWithRule => fault::git_tool(run, &fault::ROUTES_AND_RULE).await,
+            Event::GitToolInHandover => fault::git_tool_in_handover(run, &fault::ROUTES).await,
+            Event::GitToolWithRuleInHandover => fault::git_tool_in_handover(run, &fault::ROUTES_AND_RULE).await,
+            Event::RevisionInHandover => revision_in_handover(run).await,
+            Event::RollbackInHandover => rollback_in_handover(run).await,
+            Event::PodDeletedInHandover => fault::pod_deleted_in_handover(run).await,
+            Event::LoneCanaryPodDeleted => fault::lone_canary_pod_deleted(run).await,
+            Event::IstiodKilledAtStep => fault::istiod_killed_at_step(run).await,
+            Event::IstiodKilledInPromotion => fault::istiod_killed_in_promotion(run).await,
         };
         outcome.context(self.name())
     }
@@ -112,7 +153,7 @@ async fn promote(run: &mut Run) -> Result<()> {
 }
 
 /// Ends all pauses from the first on.
-async fn promote_on(run: &mut Run) -> Result<()> {
+pub(super) async fn promote_on(run: &mut Run) -> Result<()> {
     run.command("promote").await?;
     run.pause(1).await?;
     run.command("promote").await?;
@@ -127,7 +168,7 @@ async fn promote_full(run: &mut Run) -> Result<()> {
 }
 
 /// An update that waits at 60 %.
-async fn halfway(run: &mut Run) -> Result<()> {
+pub(super) async fn halfway(run: &mut Run) -> Result<()> {
     run.update().await?;
     run.pause(0).await?;
     run.command("promote").await?;
@@ -194,71 +235,8 @@ async fn scale_in_promotion(run: &mut Run) -> Result<()> {
     run.settled().await
 }
 
-/// Whose pod is deleted.
-#[derive(Clone, Copy)]
-enum Side {
-    Canary,
-    Stable,
-}
-
-async fn delete_pod(run: &mut Run, side: Side) -> Result<()> {
-    halfway(run).await?;
-    let seen = run.subject.seen().await?;
-    let revision = match side {
-        Side::Canary => seen.current,
-        Side::Stable => seen.stable,
-    };
-    let pods = run.pods(&revision).await?;
-    let place = &run.stage.place;
-    delete_gracefully(&place.cluster, &place.namespace, pods.first().context("no pod serves")?).await?;
-    run.serving(&revision, pods.len() - 1).await?;
-    run.serving(&revision, pods.len()).await?;
-    run.command("promote").await?;
-    run.settled().await
-}
-
-/// Deletes a pod as `kubectl delete pod` does.
-pub(super) async fn delete_gracefully(cluster: &Cluster, namespace: &str, pod: &str) -> Result<()> {
-    let pods = cluster.api("v1", "Pod", namespace).await?;
-    pods.delete(pod, &kube::api::DeleteParams::default()).await?;
-    Ok(())
-}
-
-/// Kills every controller that is there; another one has to take the lease over.
-async fn kill(run: &Run) -> Result<()> {
-    for pod in run.stage.serin.pods().await? {
-        run.stage.serin.kill(&pod).await?;
-    }
-    Ok(())
-}
-
-async fn killed_before_weight(run: &mut Run) -> Result<()> {
-    run.update().await?;
-    kill(run).await?;
-    let weights = run.subject.weights().await?;
-    ensure!(weights == (100, 0), "the canary had weight already: {weights:?}");
-    run.pause(0).await?;
-    run.command("promote-full").await?;
-    run.settled().await
-}
-
-async fn killed_at_step(run: &mut Run) -> Result<()> {
-    run.update().await?;
-    run.pause(0).await?;
-    kill(run).await?;
-    promote_on(run).await
-}
-
-async fn killed_at_full_weight(run: &mut Run) -> Result<()> {
-    run.update().await?;
-    run.pause(0).await?;
-    run.command("promote-full").await?;
-    run.weights((0, 100)).await?;
-    kill(run).await?;
-    run.settled().await
-}
-
-async fn killed_after_promotion(run: &mut Run) -> Result<()> {
+/// An update that is complete, and whose traffic is being handed over to the stable side.
+pub(super) async fn handing_over(run: &mut Run) -> Result<()> {
     run.update().await?;
     run.pause(0).await?;
     run.command("promote-full").await?;
@@ -268,59 +246,19 @@ async fn killed_after_promotion(run: &mut Run) -> Result<()> {
         ensure!(stable > 0, "stable has no weight yet");
         Ok(())
     })
-    .await?;
-    kill(run).await?;
-    run.settled().await
-}
-
-async fn git_tool(run: &mut Run) -> Result<()> {
-    halfway(run).await?;
-    let original = only(&run.manifests, "VirtualService")?;
-    let place = run.stage.place.clone();
-    for _ in 0..3 {
-        place.cluster.apply(std::slice::from_ref(&original), &place.namespace, "kustomize-controller").await?;
-        run.weights((40, 60)).await?;
-        // A git tool leaves time between its rounds.
-        tokio::time::sleep(Duration::from_secs(2)).await;
-    }
-    run.command("promote").await?;
-    run.settled().await
-}
-
-/// Kills Istio's control plane, without waiting for it to come back.
-pub(super) async fn kill_istiod(cluster: &Cluster) -> Result<()> {
-    let pods = cluster.api("v1", "Pod", "istio-system").await?;
-    for pod in cluster.list("v1", "Pod", "istio-system", "app=istiod").await? {
-        pods.delete(text(&pod, "/metadata/name"), &kube::api::DeleteParams::default().grace_period(0)).await?;
-    }
-    Ok(())
-}
-
-/// Waits until Istio's control plane is back.
-pub(super) async fn istiod_is_back(cluster: &Cluster) -> Result<()> {
-    until("istiod is back", LIMIT, || async {
-        let deployment = cluster.get("apps/v1", "Deployment", "istio-system", "istiod").await?;
-        let ready = deployment.pointer("/status/readyReplicas").and_then(serde_json::Value::as_i64);
-        ensure!(ready.is_some_and(|ready| ready > 0), "no replica is ready");
-        Ok(())
-    })
     .await
 }
 
-async fn istiod_killed_at_step(run: &mut Run) -> Result<()> {
+async fn revision_in_handover(run: &mut Run) -> Result<()> {
+    handing_over(run).await?;
     run.update().await?;
     run.pause(0).await?;
-    kill_istiod(&run.stage.cluster).await?;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    istiod_is_back(&run.stage.cluster).await?;
     promote_on(run).await
 }
 
-async fn istiod_killed_in_promotion(run: &mut Run) -> Result<()> {
-    run.update().await?;
+async fn rollback_in_handover(run: &mut Run) -> Result<()> {
+    handing_over(run).await?;
+    run.roll_back().await?;
     run.pause(0).await?;
-    run.command("promote-full").await?;
-    kill_istiod(&run.stage.cluster).await?;
-    run.settled().await?;
-    istiod_is_back(&run.stage.cluster).await
+    promote_on(run).await
 }

@@ -5,6 +5,7 @@
 
 mod control;
 mod event;
+mod fault;
 mod propagation;
 mod run;
 
@@ -14,13 +15,13 @@ use anyhow::Result;
 
 use crate::kit::{Case, Stage};
 
-use event::Event;
+use event::Event::{self, *};
 use run::{Run, Shape};
 
 const SUITE: &str = "lossless";
 const LIMIT: Duration = Duration::from_secs(420);
 
-/// What happens one after the other to one Rollout, once with each shape.
+/// What happens one after the other to one Rollout of so many pods; its name with each of the two shapes.
 struct History {
     by_hash: &'static str,
     by_role: &'static str,
@@ -28,62 +29,47 @@ struct History {
     events: &'static [Event],
 }
 
-const HISTORIES: [History; 7] = [
-    History {
-        by_hash: "commands by hash",
-        by_role: "commands by role",
-        replicas: 3,
-        events: &[Event::Promote, Event::PromoteFull, Event::Abort, Event::Retry],
-    },
-    History {
-        by_hash: "revisions by hash",
-        by_role: "revisions by role",
-        replicas: 3,
-        events: &[Event::NewRevision, Event::Rollback, Event::RollbackOfAbort],
-    },
-    History {
-        by_hash: "scaling by hash",
-        by_role: "scaling by role",
-        replicas: 3,
-        events: &[Event::ScaleUp, Event::ScaleDown, Event::ScaleInPromotion],
-    },
-    History {
-        by_hash: "pods deleted by hash",
-        by_role: "pods deleted by role",
-        replicas: 3,
-        events: &[Event::CanaryPodDeleted, Event::StablePodDeleted],
-    },
-    History {
-        by_hash: "a lone pod by hash",
-        by_role: "a lone pod by role",
-        replicas: 1,
-        events: &[Event::Promote, Event::PromoteFull, Event::Abort, Event::Retry],
-    },
-    History {
-        by_hash: "controller killed by hash",
-        by_role: "controller killed by role",
-        replicas: 3,
-        events: &[
-            Event::KilledBeforeWeight,
-            Event::KilledAtStep,
-            Event::KilledAtFullWeight,
-            Event::KilledAfterPromotion,
-        ],
-    },
-    History { by_hash: "a git tool by hash", by_role: "a git tool by role", replicas: 3, events: &[Event::GitTool] },
+const HISTORIES: [History; 10] = [
+    history("commands by hash", "commands by role", 3, &[Promote, PromoteFull, Abort, Retry]),
+    history("revisions by hash", "revisions by role", 3, &[NewRevision, Rollback, RollbackOfAbort]),
+    history("scaling by hash", "scaling by role", 3, &[ScaleUp, ScaleDown, ScaleInPromotion]),
+    history(
+        "pods deleted by hash",
+        "pods deleted by role",
+        3,
+        &[CanaryPodDeleted, StablePodDeleted, LoneCanaryPodDeleted],
+    ),
+    history("a lone pod by hash", "a lone pod by role", 1, &[Promote, PromoteFull, Abort, Retry]),
+    history(
+        "controller killed by hash",
+        "controller killed by role",
+        3,
+        &[KilledBeforeWeight, KilledAtStep, KilledAtFullWeight, KilledInHandover],
+    ),
+    history("a git tool by hash", "a git tool by role", 3, &[GitTool, GitToolWithRule]),
+    history(
+        "a git tool in hand over by hash",
+        "a git tool in hand over by role",
+        3,
+        &[GitToolInHandover, GitToolWithRuleInHandover],
+    ),
+    history(
+        "changes in hand over by hash",
+        "changes in hand over by role",
+        3,
+        &[RevisionInHandover, RollbackInHandover, PodDeletedInHandover],
+    ),
+    // Last: every other suite needs istiod too.
+    history("istiod killed by hash", "istiod killed by role", 3, &[IstiodKilledAtStep, IstiodKilledInPromotion]),
 ];
 
-/// The histories in which the mesh's control plane goes down, last: every other suite needs it too.
-const OUTAGES: History = History {
-    by_hash: "istiod killed by hash",
-    by_role: "istiod killed by role",
-    replicas: 3,
-    events: &[Event::IstiodKilledAtStep, Event::IstiodKilledInPromotion],
-};
+const fn history(by_hash: &'static str, by_role: &'static str, replicas: u32, events: &'static [Event]) -> History {
+    History { by_hash, by_role, replicas, events }
+}
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for history in HISTORIES.iter().chain([&OUTAGES]) {
+    for history in &HISTORIES {
         for (name, shape) in [(history.by_hash, Shape::Hash), (history.by_role, Shape::Role)] {
             cases.push(Case::new(SUITE, name, LIMIT, move |stage| play(stage, shape, history)));
         }
@@ -99,7 +85,7 @@ async fn play(stage: Stage, shape: Shape, history: &History) -> Result<()> {
     let mut run = Run::begin(stage, shape.manifests(history.replicas)?).await?;
     for event in history.events {
         event.happen(&mut run).await?;
-        run.account(event.name()).await?;
+        run.account(event.name(), event.costs()).await?;
     }
     run.finish().await
 }

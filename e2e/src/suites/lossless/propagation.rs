@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::kit::{Case, Cluster, Release, Stage, text};
 
+use super::event::Cost;
 use super::run::{Run, Shape, figure};
 
 const SUITE: &str = "propagation";
@@ -83,7 +84,7 @@ async fn update(run: &mut Run) -> Result<()> {
     for round in 1..=ROUNDS {
         run.update().await?;
         run.settled().await?;
-        run.account(&format!("round {round}")).await?;
+        run.account(&format!("round {round}"), Cost::Nothing).await?;
     }
     Ok(())
 }

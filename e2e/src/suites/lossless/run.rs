@@ -8,6 +8,8 @@ use serin_workload::{Counts, STALE_CONNECTION};
 
 use crate::kit::{Load, Manifests, Stage, Subject, text, until};
 
+use super::event::Cost;
+
 /// How long anything may take that is waited for.
 pub(super) const LIMIT: Duration = Duration::from_secs(90);
 
@@ -46,6 +48,8 @@ pub(super) struct Run {
     pub(super) stage: Stage,
     pub(super) manifests: Manifests,
     pub(super) subject: Subject,
+    /// The leader that was killed in this event.
+    pub(super) killed: Option<String>,
     replicas: usize,
     load: Load,
     version: u32,
@@ -63,7 +67,8 @@ impl Run {
         let replicas =
             only(&manifests, "Rollout")?["spec"]["replicas"].as_u64().context("the fixture says how many")?;
         let replicas = usize::try_from(replicas)?;
-        Ok(Run { stage, manifests, subject, replicas, load, version: 1, tokens: 0, counted, lost: Vec::new() })
+        let (killed, lost) = (None, Vec::new());
+        Ok(Run { stage, manifests, subject, killed, replicas, load, version: 1, tokens: 0, counted, lost })
     }
 
     /// Applies the next version, as the author of the workload does, and waits until it is what is rolled out.
@@ -148,13 +153,17 @@ impl Run {
     }
 
     /// Notes what became of the requests since the last account, under the name of what happened since.
-    pub(super) async fn account(&mut self, event: &str) -> Result<()> {
+    pub(super) async fn account(&mut self, event: &str, cost: Cost) -> Result<()> {
+        if let Some(killed) = self.killed.take() {
+            let leader = self.stage.serin.leader().await?;
+            ensure!(leader != killed, "{event}: {leader} still leads");
+        }
         let counts = self.load.counts().await?;
         let during = counts.minus(&self.counted);
         let from = self.counted.sent;
         self.counted = counts;
         self.stage.figures.note(event, figure(&during));
-        if lost(&during) > 0 {
+        if lost(&during, cost) > 0 {
             let seconds = self.failing_seconds().await?;
             self.lost.push(format!("{event}: {:?}, since request {from}; by second: {seconds}", during.failed));
         }
@@ -180,18 +189,21 @@ impl Run {
 
     /// Ends the load; no request may have been lost in any of the events.
     pub(super) async fn finish(mut self) -> Result<()> {
-        self.account("the end").await?;
+        self.account("the end", Cost::Nothing).await?;
         let counts = self.load.drain().await?;
         ensure!(self.lost.is_empty(), "requests were lost: {}", self.lost.join("; "));
-        ensure!(lost(&counts) == 0, "requests were lost: {:?}", counts.failed);
+        let since = counts.minus(&self.counted);
+        ensure!(lost(&since, Cost::Nothing) == 0, "requests were lost at the end: {:?}", since.failed);
         ensure!(counts.answered_total() > 0, "nothing was answered");
         Ok(())
     }
 }
 
-/// Failures but those of connections that an idle server closed, which no route can prevent.
-pub(super) fn lost(counts: &Counts) -> u64 {
-    counts.failed.iter().filter(|(cause, _)| *cause != STALE_CONNECTION).map(|(_, count)| count).sum()
+/// Failures but those of connections that an idle server closed, which no route can prevent, and but what it costs anyway.
+fn lost(counts: &Counts, cost: Cost) -> u64 {
+    let counts_as_lost =
+        |cause: &str| cause != STALE_CONNECTION && (cost == Cost::Nothing || cause != "no-healthy-upstream (503)");
+    counts.failed.iter().filter(|(cause, _)| counts_as_lost(cause)).map(|(_, count)| count).sum()
 }
 
 /// Requests sent, and failures by cause.
@@ -206,7 +218,8 @@ fn hash(pod: &Value) -> &str {
     text(pod, "/metadata/labels/rollouts-pod-template-hash")
 }
 
-fn is_serving(pod: &Value) -> bool {
+/// Whether a pod is ready and stays.
+pub(super) fn is_serving(pod: &Value) -> bool {
     let conditions = pod.pointer("/status/conditions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let ready = conditions.iter().any(|it| it["type"] == "Ready" && it["status"] == "True");
     ready && pod.pointer("/metadata/deletionTimestamp").is_none()
