@@ -14,8 +14,8 @@ use crate::kit::{Case, Load, LoadSpec, Manifests, Stage, Subject, text, until};
 
 const SUITE: &str = "istiod";
 
-/// How long istiod and the proxies get to follow a change. On two cores they need less than a second.
-const FOLLOWS: Duration = Duration::from_secs(5);
+/// How long istiod and the proxies get to follow a change, and istioctl to tell: each question takes it a second.
+const FOLLOWS: Duration = Duration::from_secs(15);
 
 pub(super) fn cases() -> Vec<Case> {
     let limit = Duration::from_secs(300);

@@ -35,7 +35,7 @@ pub(super) fn cases() -> Vec<Case> {
         }),
         Case::new(SUITE, "the leader is killed with role labels", Duration::from_secs(600), |stage| {
             let host = format!("reviews.{}.svc.cluster.local", stage.place.namespace);
-            let reviews = Manifests::reviews().and_then(|reviews| reviews.analysed(&host, 1));
+            let reviews = Manifests::reviews().and_then(|reviews| reviews.analysed(&host, 1)?.patient());
             async move { killed(stage, reviews?, 3).await }
         }),
         Case::new(SUITE, "the leader is asked to stop", Duration::from_secs(400), stopped),

@@ -41,12 +41,7 @@ impl Before {
 /// Checks an update that is over, whose revision has that number.
 pub(super) async fn checked(stage: &Stage, subject: &Subject, before: &Before, revision: usize) -> Result<()> {
     until("the weights have gone through every step and back to 0", Duration::from_secs(15), || async {
-        let weights = before.weights();
-        let (up, down) = weights.split_at(WEIGHTS.len().min(weights.len()));
-        ensure!(up == WEIGHTS, "weights were {weights:?}");
-        // With role labels the pods of the canary become stable in turns.
-        ensure!(down.is_sorted_by(|a, b| a > b) && down.last() == Some(&0), "weights were {weights:?}");
-        Ok(())
+        before.timeline.went(before.weights, &WEIGHTS)
     })
     .await?;
     for (said, count) in events(stage, subject).await? {
