@@ -171,7 +171,10 @@ impl<P: Post> SkyWalking<P> {
     }
 
     /// The zone in which the server reads times; in another one everything reads as 0.
-    async fn zone(&self) -> Result<FixedOffset> {
+    ///
+    /// # Errors
+    /// If the server does not answer.
+    pub(crate) async fn zone(&self) -> Result<FixedOffset> {
         let answer = self.ask("{ getTimeInfo { timezone } }", Value::Null).await?;
         let zone = answer["getTimeInfo"]["timezone"].as_str().context("no time zone")?;
         zone.parse().with_context(|| format!("the time zone {zone}"))
