@@ -1,7 +1,0 @@
-//! The suite `gitops`.
-
-use crate::kit::Case;
-
-pub(super) fn cases() -> Vec<Case> {
-    Vec::new()
-}
