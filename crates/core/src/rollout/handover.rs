@@ -45,11 +45,13 @@ pub(crate) fn next(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> Handove
     if weight == 0 {
         return Handover::NotNeeded;
     }
-    if mesh.stable.hash() != Some(stable.hash.as_str()) {
+    let serving: Vec<&Pod> = pods_of(scene, stable).filter(|pod| pod.is_serving()).collect();
+    let moved = serving.iter().filter(|pod| mesh.stable.would_select(&pod.labels)).count();
+    // The first pods take their role before the stable side is pointed at them, so that it has pods at any moment:
+    // somebody else may give it all traffic.
+    if mesh.stable.hash() != Some(stable.hash.as_str()) && (moved > 0 || serving.is_empty()) {
         return Handover::Wait(Hold::SideNotSwitched { side: "the stable side".to_owned(), hash: stable.hash.clone() });
     }
-    let serving: Vec<&Pod> = pods_of(scene, stable).filter(|pod| pod.is_serving()).collect();
-    let moved = serving.iter().filter(|pod| mesh.stable.selects(&pod.labels)).count();
     if let Some(until) = turn_spread_at(scene, mesh, stable) {
         return Handover::Wait(Hold::Propagating { change: "the last turn of the hand-over".to_owned(), until });
     }
@@ -125,7 +127,9 @@ pub(crate) fn is_free(scene: &Scene<'_>, pod: &Pod, effect: &Effect) -> bool {
     [Role::Canary, Role::Stable].into_iter().all(|role| {
         let end = mesh.end(role);
         let stays = !end.selects(&pod.labels) || end.selects(&after);
-        stays || (mesh.carried(role) == 0 && quiet)
+        // The stable side keeps the pods that it is pointed at, even without traffic: see `next`.
+        let may_leave = role == Role::Canary || end.serves_besides(&pod.replica_set, scene.observed);
+        stays || (mesh.carried(role) == 0 && quiet && may_leave)
     })
 }
 

@@ -215,6 +215,11 @@ impl End<'_> {
             && self.service.is_none_or(|(raw, _)| selects(&raw.object, &set(own_hash(selector_hash(&raw.object)))))
     }
 
+    /// Whether ready pods of other ReplicaSets stand behind this side, too.
+    pub(crate) fn serves_besides(&self, replica_set: &str, observed: &Observed) -> bool {
+        self.ready(observed).iter().any(|pod| pod.replica_set != replica_set)
+    }
+
     /// Ready pods that stand behind this side.
     pub(crate) fn ready<'p>(&self, observed: &'p Observed) -> Vec<&'p Pod> {
         observed.pods.iter().filter(|pod| pod.is_serving() && self.selects(&pod.labels)).collect()

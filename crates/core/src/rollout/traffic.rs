@@ -74,10 +74,17 @@ fn weight_before(scene: &Scene<'_>, state: &State) -> Option<i32> {
     same.then_some(canary.weight)
 }
 
+/// Whether the canary side has carried traffic for the revision that is being updated to: a step is complete only when
+/// its weight was observed.
+fn has_carried(scene: &Scene<'_>, state: &State) -> bool {
+    state.weight_before_step(scene.spec) > 0 || weight_before(scene, state).is_some_and(|before| before > 0)
+}
+
 /// Whether somebody took away the label that restricts the canary side to the revision that it carries traffic for.
 fn is_stripped(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> bool {
     let carried = weight_before(scene, state).map(|before| before.max(mesh.carried(Role::Canary)));
-    mesh.canary.reaches(&state.current_hash) && carried.is_some_and(|weight| weight > 0)
+    let has_carried = has_carried(scene, state) || carried.is_some_and(|weight| weight > 0);
+    mesh.canary.reaches(&state.current_hash) && has_carried
 }
 
 /// Points each side at the revision that it stands for.
@@ -105,19 +112,23 @@ fn switch_sides(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, moves: &mut M
 }
 
 /// A side that carries traffic is pointed elsewhere only at its first adoption, and only at pods that are ready.
-/// A side that carries none, and of which every proxy knows that, may be pointed anywhere; so may a stable side that
-/// nobody serves.
+/// A side that carries none, and of which every proxy knows that, may be pointed anywhere, but the stable side only at
+/// pods: a tool that applies git gives it all traffic at any moment. A stable side that nobody serves may be, too.
 fn may_point(scene: &Scene<'_>, mesh: &Mesh<'_>, role: Role, hash: &str) -> bool {
     let (carried, end) = (mesh.carried(role), mesh.end(role));
-    if carried == 0 {
-        return mesh.routes_quiet_at(scene.observed).is_none();
-    }
-    if role == Role::Stable && end.ready(scene.observed).is_empty() {
-        return true;
-    }
     // Proxies learn of labels and of subsets separately: the pods' labels have to be known first.
     let is_known = |pod: &&Pod| spread_at(pod.seen_at, scene.observed).is_none();
     let ready = ready_of(scene, hash).filter(is_known).filter(|pod| end.would_select(&pod.labels)).count();
+    let is_deserted = role == Role::Stable && end.ready(scene.observed).is_empty();
+    if carried == 0 {
+        let keeps_pods = role == Role::Canary || is_deserted || ready > 0;
+        // One that is restricted to nothing has had these pods all the time.
+        let had_them = end.reaches(hash) && ready > 0;
+        return keeps_pods && (had_them || mesh.routes_quiet_at(scene.observed).is_none());
+    }
+    if is_deserted {
+        return true;
+    }
     let needed = usize::try_from(share(scene.spec.replicas, carried).max(1)).unwrap_or(usize::MAX);
     // A subset and a Service cannot be pointed elsewhere in one stroke.
     let in_one_stroke = role == Role::Stable && (end.subset.is_none() || end.service.is_none());
@@ -222,7 +233,7 @@ fn has_lost(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, role: Role) -> bo
     let is_known = |pod: &&Pod| spread_at(pod.seen_at, scene.observed).is_none();
     role == Role::Canary
         && by_others
-        && weight_before(scene, state).is_some_and(|before| before > 0)
+        && has_carried(scene, state)
         && mesh.end(role).ready(scene.observed).iter().any(is_known)
 }
 

@@ -122,3 +122,24 @@ fn a_tool_that_also_takes_away_our_labels_moves_no_weight() {
         }
     }
 }
+
+#[test]
+fn at_any_moment_of_a_hand_over_the_stable_side_could_take_all_traffic() {
+    let mut world = World::roles().deployed();
+    world.set_image("v2");
+    world.settle();
+    world.set_status(&json!({"promoteFull": true}));
+    let mut turns = 0;
+    while world.line() != "Healthy, step 2, 0 %, 5 v1, 5 v2" && world.status().phase.as_deref() != Some("Healthy") {
+        world.turn();
+        turns += 1;
+        assert!(turns < 100, "{}", world.line());
+        // Beside the story: what if a tool applied git's weights now?
+        let mut other = world.clone();
+        git_sets_weight(&mut other, 0);
+        other.turn();
+        other.settle();
+        assert_eq!(other.weight(), 0);
+    }
+    assert!(turns > 10, "there was a hand-over: {}", world.line());
+}
