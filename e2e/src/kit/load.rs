@@ -126,6 +126,19 @@ impl Load {
         serde_json::from_str(&answer).with_context(|| format!("the generator answered {answer}"))
     }
 
+    /// Sends no more, and checks that every request was answered; else says when they were not.
+    pub(crate) async fn all_answered(&self) -> Result<Counts> {
+        let counts = self.drain().await?;
+        let seconds = self.seconds(0).await?.into_iter().filter(|second| !second.failed.is_empty());
+        let times = seconds.map(|second| {
+            let at = i64::try_from(second.second).ok().and_then(|at| chrono::DateTime::from_timestamp(at, 0));
+            format!("{} {}", at.unwrap_or_default().format("%H:%M:%S"), second.failed.values().sum::<u64>())
+        });
+        let times: Vec<String> = times.collect();
+        ensure!(counts.failed_total() == 0, "requests failed: {:?}; by second: {}", counts.failed, times.join(", "));
+        Ok(counts)
+    }
+
     /// Removes the generator and waits until it is gone.
     pub(crate) async fn stop(&self) -> Result<()> {
         let pods = self.cluster.api("v1", "Pod", NAMESPACE).await?;
