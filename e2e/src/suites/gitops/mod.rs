@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::kit::{Case, Load, Manifests, Stage, Subject, text, until};
+use crate::kit::{Case, Load, Manifests, Seen, Stage, Subject, text, until};
 use repository::{Repository, objects};
 use tool::{Tool, Way, kubectl};
 use witness::{Overwrite, counted, overwrites, told};
@@ -177,27 +177,39 @@ async fn replace(stage: Stage) -> Result<()> {
     finish(&stage, &load).await
 }
 
-/// A tool applies git's VirtualService while pods change their role after a promotion, the moment at which the stable
-/// side has fewest pods.
+/// A tool applies git's VirtualService while pods change their role after a promotion: once before the stable side is
+/// pointed at the promoted pods, and once, in the next update, right after.
 async fn hand_over(stage: Stage) -> Result<()> {
     let manifests = stage.own(&Manifests::reviews()?.steps(json!([{"setWeight": 50}]))?.replicas(3)?);
     let subject = stage.settled(&manifests).await?;
     let load = stage.load(&subject.name).await?;
-    stage.apply(&manifests.clone().version("v2")?).await?;
     let routes: Vec<Value> = manifests.0.iter().filter(|object| object["kind"] == "VirtualService").cloned().collect();
-    subject.becomes("promoted", Duration::from_secs(60), |seen| seen.observed && seen.current == seen.stable).await?;
-    let mut times = 0;
-    while subject.seen().await?.phase != "Healthy" {
-        let canary = subject.weights().await?.1;
-        if canary > 0 {
-            stage.cluster.apply(&routes, &stage.place.namespace, Way::ServerSide.manager()).await?;
-            stage.figures.note(&format!("overwrite {times}"), format!("at {canary} %"));
-            times += 1;
+    for (version, when) in [("v2", "before"), ("v3", "after")] {
+        let before = subject.seen().await?.stable;
+        stage.apply(&manifests.clone().version(version)?).await?;
+        let promoted = |seen: &Seen| seen.observed && seen.current == seen.stable && seen.stable != before;
+        let seen = subject.becomes("promoted", Duration::from_secs(60), promoted).await?;
+        if when == "after" {
+            until("the stable side is pointed at the new pods", Duration::from_secs(30), || async {
+                let hash = stable_hash(&subject).await?;
+                ensure!(hash == seen.current, "it is pointed at {hash}");
+                Ok(())
+            })
+            .await?;
         }
+        let canary = subject.weights().await?.1;
+        stage.cluster.apply(&routes, &stage.place.namespace, Way::ServerSide.manager()).await?;
+        ensure!(canary > 0, "the hand-over was over before the tool came");
+        stage.figures.note(&format!("applied {when} the switch"), format!("at {canary} %"));
+        subject.healthy(Duration::from_secs(60)).await?;
     }
-    ensure!(times > 0, "the hand-over was over before the tool came");
-    subject.healthy(Duration::from_secs(60)).await?;
     finish(&stage, &load).await
+}
+
+/// The hash that the stable side is restricted to; empty if it is to none.
+async fn stable_hash(subject: &Subject) -> Result<String> {
+    let rule = subject.place.get("networking.istio.io/v1", "DestinationRule", &subject.name).await?;
+    Ok(text(&rule, "/spec/subsets/0/labels/rollouts-pod-template-hash").to_owned())
 }
 
 /// Waits until the two subsets are restricted to the two revisions.
