@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::cluster::{Cluster, text, yaml};
-use super::kill::sigkill;
+use super::kill::signal;
 use super::wait::until;
 
 /// Who applies the chart's objects.
@@ -116,11 +116,11 @@ impl Release {
         Ok(())
     }
 
-    /// Kills the process of a controller with SIGKILL, and says whether it was found: its node may be another machine.
-    /// The pod stays, and its container is started again.
-    pub(crate) async fn kill_process(&self, pod: &str) -> Result<bool> {
+    /// Sends a signal, such as `KILL` or `STOP`, to the process of a controller, and says whether it was found: its node may
+    /// be another machine. The pod stays, and its container is started again if the process ends.
+    pub(crate) async fn signal(&self, pod: &str, name: &str) -> Result<bool> {
         let object = self.cluster.get("v1", "Pod", &self.namespace, pod).await?;
-        Ok(sigkill(text(&object, "/metadata/uid"), "serin").await? > 0)
+        Ok(signal(text(&object, "/metadata/uid"), "serin", name).await? > 0)
     }
 
     /// Deletes a controller's pod as everybody does: with SIGTERM and its time of grace. Does not wait.

@@ -39,6 +39,7 @@ pub(super) fn cases() -> Vec<Case> {
             async move { killed(stage, reviews?, 3).await }
         }),
         Case::new(SUITE, "the leader is asked to stop", Duration::from_secs(400), stopped),
+        Case::new(SUITE, "a frozen leader comes back", Duration::from_secs(300), frozen),
     ]
 }
 
@@ -114,6 +115,35 @@ async fn stopped(stage: Stage) -> Result<()> {
     Ok(())
 }
 
+/// A leader that stands still for longer than its lease, as on a machine that is out of breath, and then goes on.
+async fn frozen(stage: Stage) -> Result<()> {
+    let serin = pair(&stage).await?;
+    let manifests = short(Manifests::shop()?)?;
+    let subject = stage.settled(&manifests).await?;
+    let load = stage.load(&subject.name).await?;
+    let before = Before::note(&stage, &subject).await?;
+    stage.apply(&update(&manifests, 2)?).await?;
+    before.reaches(20).await?;
+    let (pod, identity) = (serin.holder().await?, serin.leader().await?);
+    if !serin.signal(&pod, "STOP").await? {
+        stage.figures.note("not tried", "the node is another machine");
+        return Ok(());
+    }
+    let begun = Instant::now();
+    let next = succeeded(&serin, &identity, LEASE + RETRY + LOOKING).await;
+    stage.figures.note("succeeded after", format!("{:.1} s", begun.elapsed().as_secs_f64()));
+    let further = before.reaches(60).await;
+    // In any case: a process that stands still cannot be ended in order.
+    serin.signal(&pod, "CONT").await?;
+    next.and(further)?;
+    subject.healthy(Duration::from_secs(60)).await?;
+    checked(&stage, &subject, &before, 2).await?;
+    serin.ready().await?;
+    one_leads(&serin).await?;
+    stage.figures.note("requests", load.all_answered().await?.sent);
+    Ok(())
+}
+
 /// The suite's release with two replicas, of which one leads.
 async fn pair(stage: &Stage) -> Result<Release> {
     let serin = Release::install(&stage.cluster, SUITE, &["replicas=2"]).await?;
@@ -134,7 +164,7 @@ enum Way {
 async fn kill(serin: &Release, way: Way) -> Result<(Duration, &'static str)> {
     let (pod, identity) = (serin.holder().await?, serin.leader().await?);
     let begun = Instant::now();
-    let found = serin.kill_process(&pod).await?;
+    let found = serin.signal(&pod, "KILL").await?;
     let how = match (way, found) {
         (Way::Process, true) => "SIGKILL",
         (Way::Pod, true) => "SIGKILL, pod removed",
