@@ -120,3 +120,34 @@ fn templates_are_listed_while_they_exist() {
     metrics.change(&Change::Deleted(Kind::AnalysisTemplate, template("b\"c")));
     assert!(!metrics.render().contains("analysis_template_info"));
 }
+
+#[test]
+fn who_overwrites_is_counted_by_name_within_bounds_and_forgotten_with_the_rollout() {
+    let (metrics, key) = (Metrics::new(), Key::rollout("shop", "web"));
+    let report = Report { outcome: Outcome::Done, status_written: true, writes: Vec::new(), events: 0 };
+    let overwrite = |manager: &str| {
+        let Decision::Rollout { observed, mut plan } = decision() else { panic!("it is about a Rollout") };
+        plan.facts.overwritten = vec![rollout::Overwritten {
+            name: "web".to_owned(),
+            manager: manager.to_owned(),
+            operation: "Apply".to_owned(),
+            from: 20,
+            to: 0,
+        }];
+        let decision = Decision::Rollout { observed, plan };
+        let record = Record { at: DateTime::UNIX_EPOCH, decision: &decision, report: &report };
+        metrics.record(&key, &record, DateTime::UNIX_EPOCH);
+    };
+    (0..20).for_each(|number| overwrite(&format!("tool-{number}")));
+    overwrite("tool-0");
+    let page = metrics.render();
+    let series = |manager: &str, value: u32| {
+        format!("serin_routes_overwritten_total{{namespace=\"shop\",name=\"web\",manager=\"{manager}\"}} {value}")
+    };
+    for line in [series("tool-0", 2), series("tool-7", 1), series("others", 12)] {
+        assert!(page.lines().any(|got| got == line), "{line} is not on the page:\n{page}");
+    }
+    assert!(!page.contains("tool-8"), "{page}");
+    metrics.forget(&key);
+    assert!(!metrics.render().contains("manager="));
+}
