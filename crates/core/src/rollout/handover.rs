@@ -42,6 +42,9 @@ pub(crate) fn next(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> Handove
     let Some(stable) = scene.stable(state).filter(|rs| is_behind_canary_side(mesh, rs)) else {
         return Handover::NotNeeded;
     };
+    if let Some(refuge) = refuge(scene, mesh) {
+        return Handover::Weight(refuge);
+    }
     if weight == 0 {
         return Handover::NotNeeded;
     }
@@ -59,6 +62,17 @@ pub(crate) fn next(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> Handove
         return Handover::Weight(0);
     }
     turn(scene, state, stable, (&serving, moved, weight))
+}
+
+/// The weight that takes all traffic off a side that has lost its last pod, while the other side still has some. Between
+/// two turns a side may have a single pod, and anybody may delete it; that cannot wait for the next turn.
+fn refuge(scene: &Scene<'_>, mesh: &Mesh<'_>) -> Option<i32> {
+    let flees_from =
+        |role: Role| mesh.is_deserted(role, scene.observed) && !mesh.end(role.other()).ready(scene.observed).is_empty();
+    if flees_from(Role::Stable) {
+        return Some(100);
+    }
+    flees_from(Role::Canary).then_some(0)
 }
 
 fn turn(

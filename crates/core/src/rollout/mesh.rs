@@ -49,6 +49,16 @@ pub(crate) enum Role {
     Stable,
 }
 
+impl Role {
+    /// The other one.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Role::Canary => Role::Stable,
+            Role::Stable => Role::Canary,
+        }
+    }
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -108,6 +118,11 @@ impl<'a> Mesh<'a> {
             Role::Stable => weights.stable,
         };
         self.weights().map(pick).max().unwrap_or(0)
+    }
+
+    /// Whether a side carries traffic and nobody is behind it.
+    pub(crate) fn is_deserted(&self, role: Role, observed: &Observed) -> bool {
+        self.carried(role) > 0 && self.end(role).ready(observed).is_empty()
     }
 
     /// The canary's weight, if all our routes agree on it.

@@ -64,9 +64,13 @@ impl<'a> Scene<'a> {
         self.observed.rollout.metadata.name.as_deref().unwrap_or_default()
     }
 
-    /// Whether no request reaches a ReplicaSet any more, and has not for as long as the mesh needs to know.
+    /// Whether no request reaches a ReplicaSet any more, and has not for as long as the mesh needs to know. Where the
+    /// stable side points, a tool that applies git may send all traffic at any moment.
     pub(crate) fn is_released(&self, rs: &ReplicaSet) -> bool {
-        self.mesh.as_ref().is_none_or(|mesh| mesh.has_released(&rs.hash, self.observed))
+        let released = |mesh: &Mesh<'_>| {
+            mesh.has_released(&rs.hash, self.observed) && mesh.stable.hash() != Some(rs.hash.as_str())
+        };
+        self.mesh.as_ref().is_none_or(released)
     }
 
     /// Whether an old ReplicaSet still waits for its scale-down deadline.

@@ -206,19 +206,23 @@ fn cannot_carry(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, weight: i32) 
     if weight > 0 && ready(Role::Canary) == 0 {
         return Some(Hold::CanaryNotAvailable { available: 0, desired: share(scene.spec.replicas, weight) });
     }
+    // Where nobody answers at all, an endpoint that not every proxy knows yet is better than none.
+    let is_lost = |role: Role| mesh.is_deserted(role, scene.observed);
     for (role, gains) in [(Role::Canary, weight), (Role::Stable, 100 - weight)] {
         if gains > 0
             && mesh.carried(role) == 0
             && !has_lost(scene, state, mesh, role)
+            && !is_lost(role.other())
             && let Some(until) = mesh.served_at(role, scene.observed)
         {
             return Some(Hold::Propagating { change: format!("the first endpoint of the {role} side"), until });
         }
     }
-    // An abort leaves the canary as soon as stable can answer at all: a crowded stable beats a broken canary. And while
-    // pods change their role one after the other, the hand-over itself keeps the balance.
-    let crowded =
-        state.aborted.is_some() || state.stable_hash.as_deref().is_some_and(|hash| mesh.canary_stands_for(hash));
+    // An abort leaves the canary as soon as stable can answer at all: a crowded stable beats a broken canary, or one that
+    // is not there. And while pods change their role one after the other, the hand-over itself keeps the balance.
+    let crowded = state.aborted.is_some()
+        || is_lost(Role::Canary)
+        || state.stable_hash.as_deref().is_some_and(|hash| mesh.canary_stands_for(hash));
     let needed = if crowded { 1 } else { share(scene.spec.replicas, 100 - weight).max(1) };
     let rises = weight < 100 && 100 - weight > mesh.carried(Role::Stable);
     if rises && ready(Role::Stable) < needed {

@@ -125,7 +125,16 @@ fn a_tool_that_also_takes_away_our_labels_moves_no_weight() {
 
 #[test]
 fn at_any_moment_of_a_hand_over_the_stable_side_could_take_all_traffic() {
-    let mut world = World::roles().deployed();
+    could_take_all_traffic(World::roles());
+}
+
+#[test]
+fn the_old_version_stays_as_long_as_the_stable_side_points_at_it_however_short_the_delay() {
+    could_take_all_traffic(World::roles().canary(&json!({"scaleDownDelaySeconds": 1})));
+}
+
+fn could_take_all_traffic(world: World) {
+    let mut world = world.deployed();
     world.set_image("v2");
     world.settle();
     world.set_status(&json!({"promoteFull": true}));
