@@ -91,10 +91,13 @@ impl Load {
             env.push(json!({"name": "HOST", "value": host}));
         }
         let pod = json!({"apiVersion": "v1", "kind": "Pod",
-            "metadata": {"name": spec.name, "labels": {"app": "load", "sidecar.istio.io/inject": spec.sidecar.to_string()}},
+            "metadata": {"name": spec.name, "labels": {"app": "load", "sidecar.istio.io/inject": spec.sidecar.to_string()},
+                "annotations": {"sidecar.istio.io/proxyCPU": "50m"}},
             "spec": {"terminationGracePeriodSeconds": 1, "containers": [{
                 "name": "load", "image": IMAGE, "imagePullPolicy": "IfNotPresent", "args": ["load"], "env": env,
-                "ports": [{"containerPort": CONTROL}]}]}});
+                "ports": [{"containerPort": CONTROL}],
+                // What is counted must not starve where other pods are busy.
+                "resources": {"requests": {"cpu": "50m"}}}]}});
         cluster.apply(&[pod], NAMESPACE, MANAGER).await?;
         until("requests are answered", Duration::from_secs(60), || async {
             let before = load.counts().await?;
