@@ -11,7 +11,7 @@ use chrono::Utc;
 use serde_json::{Value, json};
 
 use crate::kit::{Case, Load, Manifests, Stage, Subject, hold, text, until, yaml};
-use feed::{CANARY, Feed};
+use feed::{CANARY, Feed, STABLE};
 use server::Server;
 
 const SUITE: &str = "skywalking";
@@ -57,7 +57,7 @@ async fn good(stage: Stage, server: Server) -> Result<()> {
     feed.during(subject.healthy(Duration::from_secs(120))).await?;
     stage.timeline.went(0, &[0, 20, 50, 100])?;
     play.judged(&["Successful"]).await?;
-    play.finish(&[("v1", 200), (CANARY, 200)]).await
+    play.finish(&[(STABLE, 200), (CANARY, 200)]).await
 }
 
 async fn bad(stage: Stage, server: Server, fault: (&str, &str)) -> Result<()> {
@@ -72,7 +72,7 @@ async fn bad(stage: Stage, server: Server, fault: (&str, &str)) -> Result<()> {
     play.judged(&["Failed"]).await?;
     let now = play.pods().await?;
     ensure!(stable.iter().all(|pod| now.contains_key(pod.0) && now[pod.0] == *pod.1), "{stable:?} became {now:?}");
-    play.finish(&[("v1", 200), (CANARY, 200), (CANARY, 500)]).await
+    play.finish(&[(STABLE, 200), (CANARY, 200), (CANARY, 500)]).await
 }
 
 /// Nobody asks the canary for anything, and SkyWalking has never heard of it.
@@ -116,7 +116,7 @@ async fn away(stage: Stage) -> Result<()> {
     let phases = phases(&measurements(&stage).await?);
     ensure!(phases.iter().any(|phase| phase == "source-down"), "measured were {phases:?}");
     ensure!(!phases.iter().any(|phase| phase == "Failed"), "measured were {phases:?}");
-    play.finish(&[("v1", 200), (CANARY, 200)]).await
+    play.finish(&[(STABLE, 200), (CANARY, 200)]).await
 }
 
 /// Nothing moves for a time: the step is the first pause, the weight is 20, and the message goes on saying why.
@@ -148,7 +148,7 @@ impl Play {
         let manifests = manifests(&service, steps)?;
         let (subject, oap) = tokio::try_join!(stage.settled(&manifests), server.run(&stage.cluster))?;
         let load = stage.load("reviews").await?;
-        let feed = Feed::new(&oap, &load, &service);
+        let feed = Feed::new(&stage.place, &oap, &load, &service);
         Ok(Play { stage: stage.clone(), server, manifests, subject, load, feed })
     }
 

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::{Error, Result};
 use chrono::{DateTime, Utc};
 use kube::Client;
-use serin_workload::{Latency, Second};
+use serin_workload::Second;
 
-use crate::kit::Load;
 use crate::kit::skywalking::{Answered, SkyWalking, complete_minutes};
+use crate::kit::{Load, Place, text};
 
-/// The version of the canary in every case.
+/// The versions of every case.
+pub(super) const STABLE: &str = "v1";
 pub(super) const CANARY: &str = "v2";
 
 /// Serin's window has three minutes, and one more is enough at any second.
@@ -21,8 +23,14 @@ const MINUTES: u32 = 4;
 /// Past minutes are told of only when so many requests have been counted.
 const ENOUGH: u32 = 100;
 
-/// The server's threshold in milliseconds: what takes longer is slow.
-const THRESHOLD: f64 = 500.0;
+/// So often the canary has to have been looked at before.
+const LOOKS: usize = 3;
+
+/// What takes longer than these seconds is slow to the server.
+const THRESHOLD: f64 = 0.5;
+
+/// The port of the workload.
+const PORT: u16 = 9080;
 
 /// How often it is looked whether a minute is over.
 const EVERY: Duration = Duration::from_secs(1);
@@ -31,17 +39,30 @@ const EVERY: Duration = Duration::from_secs(1);
 ///
 /// A minute in which the canary served is told as it was counted, once it is over. The minutes before its first one
 /// are told as if it had served in them what it has served so far, all together.
+///
+/// How long the canary needs is measured where an agent of SkyWalking does it, in its pods, by Little's law: the requests
+/// that are in it at a time, divided by the requests a second. What the generator sees is on a machine with too much to do
+/// mostly the way there and back.
 pub(super) struct Feed {
+    place: Place,
     oap: SkyWalking<Client>,
     load: Load,
     service: String,
     since: DateTime<Utc>,
+    in_flight: Mutex<Vec<u64>>,
 }
 
 impl Feed {
     /// Tells of requests from now on, under the name of this service.
-    pub(super) fn new(oap: &SkyWalking<Client>, load: &Load, service: &str) -> Self {
-        Feed { oap: oap.clone(), load: load.clone(), service: service.to_owned(), since: Utc::now() }
+    pub(super) fn new(place: &Place, oap: &SkyWalking<Client>, load: &Load, service: &str) -> Self {
+        Feed {
+            place: place.clone(),
+            oap: oap.clone(),
+            load: load.clone(),
+            service: service.to_owned(),
+            since: Utc::now(),
+            in_flight: Mutex::default(),
+        }
     }
 
     /// Keeps the server informed until `what` is over.
@@ -67,17 +88,21 @@ impl Feed {
 
     /// Tells of all minutes that are over.
     async fn tell(&self) -> Result<()> {
-        let seconds = self.load.seconds(self.since.timestamp()).await?;
-        let latency = self.load.counts().await?.latency_ms.get(CANARY).copied();
-        let served = served(&seconds, latency.map_or(0, slow_percent));
-        let Some(first) = served.keys().next() else { return Ok(()) };
+        let mut served = served(&self.load.seconds(self.since.timestamp()).await?);
+        let Some((first, begun)) = served.first_key_value().map(|(minute, counted)| (*minute, counted.begun)) else {
+            return Ok(());
+        };
+        let looks = self.look().await?;
         let whole = served.values().fold(Answered::default(), |sum, minute| plus(sum, minute.answered));
-        if whole.total() < ENOUGH {
+        if whole.total() < ENOUGH || looks.len() < LOOKS {
             return Ok(());
         }
+        let each = seconds_each(&looks, whole.total(), Utc::now().timestamp() - begun);
+        served.values_mut().for_each(|minute| minute.answered = timed(minute.answered, each));
+        let whole = timed(whole, each);
         let over = complete_minutes(Utc::now(), MINUTES);
         let (before, own): (Vec<_>, Vec<_>) =
-            over.into_iter().partition(|minute| minute_of(minute.timestamp()) < *first);
+            over.into_iter().partition(|minute| minute_of(minute.timestamp()) < first);
         self.oap.book(&self.service, &before, whole).await?;
         for minute in own {
             match served.get(&minute_of(minute.timestamp())) {
@@ -89,40 +114,65 @@ impl Feed {
         }
         Ok(())
     }
+
+    /// How many requests were in the canary each time that it was looked at, this one included.
+    async fn look(&self) -> Result<Vec<u64>> {
+        let mut sum = 0;
+        for pod in self.place.list("v1", "Pod", "version=canary").await? {
+            let pod = (self.place.namespace.as_str(), text(&pod, "/metadata/name"));
+            // One that is starting or leaving has none.
+            let page = self.place.cluster.ask_pod("GET", pod, PORT, "/metrics").await.unwrap_or_default();
+            sum += page.lines().find_map(in_flight).unwrap_or_default();
+        }
+        let mut looks = self.in_flight.lock().expect("nobody panics with it");
+        looks.push(sum);
+        Ok(looks.clone())
+    }
+}
+
+/// The number in the line of the workload's metrics that tells of requests not answered yet.
+fn in_flight(line: &str) -> Option<u64> {
+    line.strip_prefix("workload_requests_in_flight{")?.rsplit(' ').next()?.parse().ok()
+}
+
+/// How long each request took on average, by Little's law.
+fn seconds_each(in_flight: &[u64], requests: u32, seconds: i64) -> f64 {
+    let mean = in_flight.iter().sum::<u64>() as f64 / in_flight.len().max(1) as f64;
+    mean * seconds.max(1) as f64 / f64::from(requests.max(1))
 }
 
 /// What the canary served in a minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Minute {
+    /// The first second in which it did.
+    begun: i64,
     answered: Answered,
     /// Requests to whichever side that are still under way.
     pending: u64,
 }
 
-/// The minutes, counted since 1970, in which the canary served anything. Of those without an error `slow` percent count as
-/// slow.
-fn served(seconds: &[Second], slow: u32) -> BTreeMap<i64, Minute> {
+/// The minutes, counted since 1970, in which the canary served anything.
+fn served(seconds: &[Second]) -> BTreeMap<i64, Minute> {
     let mut minutes: BTreeMap<i64, Minute> = BTreeMap::new();
     for second in seconds {
-        let minute = minutes.entry(minute_of(i64::try_from(second.second).unwrap_or_default())).or_default();
+        let at = i64::try_from(second.second).unwrap_or_default();
+        let minute = minutes.entry(minute_of(at)).or_default();
         minute.pending += second.pending;
         for (status, count) in second.answered.get(CANARY).into_iter().flatten() {
+            if minute.answered.total() == 0 {
+                minute.begun = at;
+            }
             let count = u32::try_from(*count).unwrap_or(u32::MAX);
             if *status >= 500 { minute.answered.failed += count } else { minute.answered.good += count }
         }
     }
     minutes.retain(|_, minute| minute.answered.total() > 0);
-    for minute in minutes.values_mut() {
-        minute.answered.slow = minute.answered.good * slow / 100;
-        minute.answered.good -= minute.answered.slow;
-    }
     minutes
 }
 
-/// How many of a hundred requests were slow, at least, by what is known of how long they took.
-fn slow_percent(latency: Latency) -> u32 {
-    let slower = [(latency.p50, 50), (latency.p90, 10), (latency.p99, 1)];
-    slower.into_iter().find(|(millis, _)| *millis > THRESHOLD).map_or(0, |(_, percent)| percent)
+/// Requests that were counted as good are slow instead if they took so long on average.
+fn timed(answered: Answered, seconds_each: f64) -> Answered {
+    if seconds_each > THRESHOLD { Answered { slow: answered.good, good: 0, ..answered } } else { answered }
 }
 
 fn plus(one: Answered, other: Answered) -> Answered {
@@ -138,7 +188,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(what: &str, (seconds, slow): (&[(u64, &str, u16, u64)], u32), expected: &[(i64, u32, u32, u32)]) {
+    fn check(what: &str, seconds: &[(u64, &str, u16, u64)], expected: &[(i64, i64, u32, u32)]) {
         let seconds: Vec<Second> = seconds
             .iter()
             .map(|(second, version, status, count)| Second {
@@ -147,28 +197,32 @@ mod tests {
                 ..Second::default()
             })
             .collect();
-        let got: Vec<_> = served(&seconds, slow)
+        let got: Vec<_> = served(&seconds)
             .into_iter()
-            .map(|(minute, Minute { answered, .. })| (minute, answered.good, answered.slow, answered.failed))
+            .map(|(minute, Minute { answered, begun, .. })| (minute, begun, answered.good, answered.failed))
             .collect();
         assert_eq!(got, expected, "{what}");
     }
 
     #[test]
     fn only_the_canarys_answers_are_told_by_their_minute() {
-        check("nothing", (&[], 0), &[]);
-        check("stable alone", (&[(60, "v1", 200, 9)], 0), &[]);
-        check("two minutes", (&[(119, "v2", 200, 3), (120, "v2", 200, 4)], 0), &[(1, 3, 0, 0), (2, 4, 0, 0)]);
-        check("errors", (&[(60, "v2", 200, 3), (61, "v2", 503, 2), (62, "v2", 404, 1)], 0), &[(1, 4, 0, 2)]);
-        check("slow ones", (&[(60, "v2", 200, 200), (61, "v2", 500, 7)], 10), &[(1, 180, 20, 7)]);
+        check("nothing", &[], &[]);
+        check("stable alone", &[(60, "v1", 200, 9)], &[]);
+        check("two minutes", &[(119, "v2", 200, 3), (120, "v2", 200, 4)], &[(1, 119, 3, 0), (2, 120, 4, 0)]);
+        check("errors", &[(60, "v1", 200, 3), (61, "v2", 503, 2), (62, "v2", 404, 1)], &[(1, 61, 1, 2)]);
     }
 
     #[test]
-    fn requests_are_slow_by_the_quantiles_above_the_threshold() {
-        for (p50, p90, p99, expected) in
-            [(1.0, 2.0, 500.0, 0), (1.0, 2.0, 501.0, 1), (1.0, 900.0, 901.0, 10), (900.0, 901.0, 902.0, 50)]
+    fn requests_that_stay_in_the_canary_are_slow() {
+        let metrics = "# TYPE workload_requests_in_flight gauge\nworkload_requests_in_flight{version=\"v2\"} 18\n";
+        assert_eq!(metrics.lines().find_map(in_flight), Some(18));
+        let answered = Answered { good: 150, slow: 0, failed: 50 };
+        let slow = Answered { good: 0, slow: 150, failed: 50 };
+        for (in_flight, seconds, expected) in
+            [(&[18, 17, 19][..], 10, slow), (&[0, 0, 1], 10, answered), (&[10], 10, answered), (&[11], 10, slow)]
         {
-            assert_eq!(slow_percent(Latency { p50, p90, p99, max: 5000.0 }), expected, "{p50} {p90} {p99}");
+            let each = seconds_each(in_flight, answered.total(), seconds);
+            assert_eq!(timed(answered, each), expected, "{in_flight:?}: {each} s");
         }
     }
 }
