@@ -1,6 +1,7 @@
 //! The program `serin-e2e`.
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Parser;
@@ -10,6 +11,12 @@ use serin_e2e::suites;
 /// A real Kubernetes with Istio on this machine, and the suites that Serin has to pass there.
 #[derive(Debug, Parser)]
 enum Command {
+    /// Build, start, run every suite, write e2e/RESULTS.md, stop
+    All {
+        /// How many suites run at a time
+        #[arg(long, default_value_t = 2)]
+        lanes: usize,
+    },
     /// Say whether this machine can run the cluster
     Check,
     /// Build programs and images, each only if its recipe has changed
@@ -50,6 +57,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
+        Command::All { lanes } => all(lanes),
         Command::Check => ability::check(),
         Command::Build(build) => build.run(),
         Command::Start(start) => start.run(),
@@ -61,4 +69,19 @@ fn run(command: Command) -> Result<()> {
         Command::Test(test) => test.run(),
         Command::Stop(stop) => stop.run(),
     }
+}
+
+/// The cluster is stopped whatever the suites say; what is kept of a failed case is in files.
+fn all(lanes: usize) -> Result<()> {
+    let began = Instant::now();
+    commands::Build::everything().run()?;
+    let built = began.elapsed();
+    commands::Start::everything().run()?;
+    let started = began.elapsed().saturating_sub(built);
+    let seconds = |name: &str, time: Duration| (name.to_owned(), format!("{} s", time.as_secs()));
+    let tested =
+        suites::Test::everything(lanes, vec![seconds("Built in", built), seconds("Started in", started)]).run();
+    commands::Stop::wiping().run()?;
+    println!("everything took {} s", began.elapsed().as_secs());
+    tested
 }

@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
+use chrono::Utc;
+use futures::{StreamExt, TryStreamExt, stream};
 
 use super::cluster::Cluster;
 use super::load::{Load, LoadSpec};
@@ -94,34 +96,44 @@ impl Stage {
     }
 }
 
-/// Runs cases one after the other; those of a suite share a release. Prints a line for each, and keeps the record of
-/// those that fail in `keep`.
+/// Runs suites, `lanes` of them at a time; the cases of a suite one after the other with one release. Prints a line for each
+/// case, and keeps the record of those that fail in `keep`.
 ///
 /// # Errors
 /// If the cluster cannot be used at all.
-pub(crate) async fn run(cluster: &Cluster, cases: &[Case], keep: &Path) -> Result<Report> {
-    let mut report = Report::default();
-    let mut release: Option<Release> = None;
+pub(crate) async fn run(cluster: &Cluster, cases: &[Case], keep: &Path, lanes: usize) -> Result<Report> {
+    let began = Instant::now();
+    let suites = cases.chunk_by(|one, next| one.suite == next.suite);
+    let lanes = lanes.max(1);
+    let rows = stream::iter(suites.map(|cases| suite(cluster, cases, keep))).buffered(lanes);
+    let rows: Vec<Vec<Row>> = rows.try_collect().await?;
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let version = cluster.client.apiserver_version().await?.git_version;
+    let ground = [
+        ("Begun", format!("{}", (Utc::now() - began.elapsed()).format("%Y-%m-%d %H:%M UTC"))),
+        ("Took", format!("{} s, {lanes} suites at a time on {cores} cores", began.elapsed().as_secs())),
+        ("Kubernetes", version),
+        ("Istio", cluster.istio().await.unwrap_or_else(|error| format!("not told: {error:#}"))),
+    ];
+    let ground = ground.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    Ok(Report { rows: rows.into_iter().flatten().collect(), ground })
+}
+
+async fn suite(cluster: &Cluster, cases: &[Case], keep: &Path) -> Result<Vec<Row>> {
+    let name = cases.first().map(|case| case.suite).unwrap_or_default();
+    let release = Release::install(cluster, name, &[]).await.with_context(|| format!("failed to install {name}"))?;
+    let mut rows = Vec::new();
     for case in cases {
-        if release.as_ref().is_none_or(|release| release.instance != case.suite) {
-            if let Some(old) = release.take() {
-                old.uninstall().await?;
-            }
-            release = Some(Release::install(cluster, case.suite, &[]).await.context("failed to install Serin")?);
-        }
-        let serin = release.clone().context("installed above")?;
-        let row = one(cluster, serin, case, keep).await;
+        let row = one(cluster, release.clone(), case, keep).await;
         let mark = if row.error.is_none() { "ok    " } else { "FAILED" };
         println!("{mark} {}/{} ({:.0} s)  {}", row.suite, row.case, row.took.as_secs_f64(), row.figures.line());
         if let Some(error) = &row.error {
             println!("       {error}");
         }
-        report.rows.push(row);
+        rows.push(row);
     }
-    if let Some(release) = release {
-        release.uninstall().await?;
-    }
-    Ok(report)
+    release.uninstall().await?;
+    Ok(rows)
 }
 
 async fn one(cluster: &Cluster, serin: Release, case: &Case, keep: &Path) -> Row {

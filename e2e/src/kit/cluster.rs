@@ -99,6 +99,13 @@ impl Cluster {
         Ok(())
     }
 
+    /// The images of istiod, as the cluster runs it.
+    pub(crate) async fn istio(&self) -> Result<String> {
+        let pods = self.list("v1", "Pod", "istio-system", "app=istiod").await?;
+        let pod = pods.first().context("there is no istiod")?;
+        Ok(text(pod, "/spec/containers/0/image").to_owned())
+    }
+
     /// A request through the API server to a port of a pod: `verb`, the path below the pod's root, the answer's body.
     pub(crate) async fn ask_pod(&self, verb: &str, pod: (&str, &str), port: u16, path: &str) -> Result<String> {
         let (namespace, name) = pod;

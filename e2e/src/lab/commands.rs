@@ -29,6 +29,12 @@ pub struct Build {
 }
 
 impl Build {
+    /// Everything, as it is shipped, with missing packages installed.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self { artefacts: Vec::new(), install: true, quick: false }
+    }
+
     /// Builds what is not current.
     ///
     /// # Errors
@@ -57,6 +63,12 @@ pub struct Start {
 }
 
 impl Start {
+    /// All that the suites need.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self { only: Vec::new(), without: Vec::new() }
+    }
+
     /// Starts what does not run.
     ///
     /// # Errors
@@ -77,6 +89,12 @@ pub struct Stop {
 }
 
 impl Stop {
+    /// Leaves nothing of the cluster.
+    #[must_use]
+    pub fn wiping() -> Self {
+        Self { wipe: true }
+    }
+
     /// Ends everything and looks whether anything is left.
     ///
     /// # Errors

@@ -29,6 +29,12 @@ pub struct Test {
     /// Write the table to e2e/RESULTS.md
     #[arg(long)]
     record: bool,
+    /// How many suites run at a time
+    #[arg(long, default_value_t = 1)]
+    lanes: usize,
+    /// What came before, for the record: names and values.
+    #[arg(skip)]
+    before: Vec<(String, String)>,
 }
 
 impl Test {
@@ -46,10 +52,11 @@ impl Test {
             return Ok(());
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let report = runtime.block_on(async {
+        let mut report = runtime.block_on(async {
             let cluster = Cluster::connect().await?;
-            run(&cluster, &cases, &kept()).await
+            run(&cluster, &cases, &kept(), self.lanes).await
         })?;
+        report.ground.extend(self.before.iter().cloned());
         if self.record {
             report.write(&Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md"))?;
         }
@@ -62,6 +69,12 @@ impl Test {
         );
         println!("all {} cases passed", report.rows.len());
         Ok(())
+    }
+
+    /// Every suite, recorded, with what is known of the time before.
+    #[must_use]
+    pub fn everything(lanes: usize, before: Vec<(String, String)>) -> Self {
+        Test { names: Vec::new(), smoke: false, list: false, record: true, lanes, before }
     }
 
     fn chooses(&self, case: &Case) -> bool {
