@@ -17,7 +17,7 @@ const SUITE: &str = "propagation";
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// Updates in one case.
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 12;
 
 /// Time between two changes that concern nobody, below the 100 ms of quiet for which istiod waits before it pushes.
 const CHURN: Duration = Duration::from_millis(40);
@@ -83,7 +83,9 @@ async fn measure(stage: Stage, delay: &str, shape: Shape, surroundings: Surround
 async fn update(run: &mut Run) -> Result<()> {
     for round in 1..=ROUNDS {
         run.update().await?;
-        run.settled().await?;
+        // Pods of the version before may still be on their way out.
+        run.subject.healthy(LIMIT).await?;
+        run.weights((100, 0)).await?;
         run.account(&format!("round {round}"), Cost::Nothing).await?;
     }
     Ok(())
