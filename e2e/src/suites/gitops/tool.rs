@@ -11,8 +11,9 @@ use tokio::task::JoinHandle;
 use super::repository::{Repository, objects};
 use crate::kit::Place;
 
-/// Time between two applications.
-const EVERY: Duration = Duration::from_millis(2500);
+/// Time between two applications. Less than the propagation delay, 2 s, keeps an update from its first weight: each
+/// application changes the subsets, and the first weight waits until the proxies know them.
+const EVERY: Duration = Duration::from_secs(3);
 
 /// How it applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,7 +20,8 @@ pub(super) struct Overwrite {
 }
 
 /// All overwrites in the record while an update ran. When the update is over or promoted, git's weights are the
-/// wanted ones, and an overwrite is none.
+/// wanted ones, and an overwrite is none. Nor is it one before Serin has seen any weight of the revision on the routes:
+/// what is set then is the first weight, which waits until the proxies know the subset that the tool has just changed.
 pub(super) fn overwrites(entries: &[Entry]) -> Vec<Overwrite> {
     let routes: Vec<&Entry> = entries.iter().filter(|it| it.kind == "VirtualService" && !it.object.is_null()).collect();
     let mut found = Vec::new();
@@ -31,7 +32,8 @@ pub(super) fn overwrites(entries: &[Entry]) -> Vec<Overwrite> {
         let limit = entry.at + TimeDelta::seconds(1);
         let ends = entries.iter().any(|it| it.kind == "Rollout" && it.at <= limit && it.at >= entry.at && !updates(it));
         let last = entries.iter().rev().find(|it| it.kind == "Rollout" && it.at <= entry.at);
-        if before == now || manager == SERIN || ends || !last.is_some_and(updates) {
+        let is_seen = last.is_some_and(|last| has_carried(entries, last));
+        if before == now || manager == SERIN || ends || !last.is_some_and(updates) || !is_seen {
             continue;
         }
         let corrected_after = next.map(|next| next.at - entry.at);
@@ -44,6 +46,14 @@ fn updates(rollout: &Entry) -> bool {
     let (current, stable) =
         (text(&rollout.object, "/status/currentPodHash"), text(&rollout.object, "/status/stableRS"));
     !stable.is_empty() && current != stable
+}
+
+/// Whether the status has shown a weight of the revision by the time of this entry.
+fn has_carried(entries: &[Entry], last: &Entry) -> bool {
+    let hash = |entry: &Entry| text(&entry.object, "/status/currentPodHash").to_owned();
+    let weight = |entry: &Entry| entry.object.pointer("/status/canary/weights/canary/weight").and_then(Value::as_i64);
+    let mut rollouts = entries.iter().filter(|it| it.kind == "Rollout" && it.at <= last.at && hash(it) == hash(last));
+    rollouts.any(|it| weight(it).is_some_and(|weight| weight > 0))
 }
 
 /// Who owns the list of routes.
