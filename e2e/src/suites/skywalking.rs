@@ -15,7 +15,7 @@ use feed::{CANARY, Feed, STABLE};
 use server::Server;
 
 const SUITE: &str = "skywalking";
-const LIMIT: Duration = Duration::from_secs(360);
+const LIMIT: Duration = Duration::from_secs(480);
 
 /// The template's own five minutes are shortened to this.
 const INTERVAL: &str = "10s";
@@ -93,7 +93,7 @@ async fn silent(stage: Stage) -> Result<()> {
 async fn away(stage: Stage) -> Result<()> {
     // Shorter than the server stays away.
     let steps = json!([
-        {"setWeight": 20}, {"pause": {"duration": "20s"}}, {"setWeight": 50}, {"pause": {"duration": "5s"}}
+        {"setWeight": 20}, {"pause": {"duration": "30s"}}, {"setWeight": 50}, {"pause": {"duration": "5s"}}
     ]);
     let play = Play::begin(&stage, TODAY, steps).await?;
     let (subject, feed) = (play.update(&[]).await?, play.feed());
@@ -109,7 +109,7 @@ async fn away(stage: Stage) -> Result<()> {
     let seen = subject.becomes("held", Duration::from_secs(30), |seen| says(&seen.message)).await?;
     stage.figures.note("held after", format!("{:.1} s", stopped.elapsed().as_secs_f64()));
     stage.figures.note("message", &seen.message);
-    stands(subject, Duration::from_secs(30), says).await?;
+    stands(subject, Duration::from_secs(35), says).await?;
     TODAY.run(&stage.cluster).await?;
     feed.during(subject.healthy(Duration::from_secs(120))).await?;
     stage.timeline.went(0, &[0, 20, 50, 100])?;

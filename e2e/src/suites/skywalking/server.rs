@@ -17,7 +17,7 @@ const NAME: &str = "oap";
 const MANAGER: &str = "serin-e2e";
 
 /// A JVM starts on a node that has other things to do.
-const STARTS_WITHIN: Duration = Duration::from_secs(120);
+const STARTS_WITHIN: Duration = Duration::from_secs(180);
 
 /// A server that a case wants.
 #[derive(Clone, Copy, Debug)]
