@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use http::Request;
@@ -10,6 +11,7 @@ use kube::core::GroupVersionKind;
 use kube::discovery::{Scope, pinned_kind};
 use kube::{Client, Config};
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 
 use crate::lab::Endpoints;
 
@@ -23,6 +25,9 @@ pub(crate) struct Cluster {
 
 /// The field manager of everything that a suite applies in the role of its author.
 pub(crate) const MANAGER: &str = "serin-e2e";
+
+/// How long istiod may be away.
+const WEBHOOK: Duration = Duration::from_secs(60);
 
 impl Cluster {
     /// Connects to the cluster of the harness, or to that of `KUBECONFIG`.
@@ -64,9 +69,16 @@ impl Cluster {
             let (kind, name) = (text(object, "/kind"), text(object, "/metadata/name"));
             let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or(namespace);
             let api = self.api(text(object, "/apiVersion"), kind, namespace).await?;
-            api.patch(name, &PatchParams::apply(manager).force(), &Patch::Apply(object))
-                .await
-                .with_context(|| format!("failed to apply {kind} {namespace}/{name}"))?;
+            let end = Instant::now() + WEBHOOK;
+            loop {
+                match api.patch(name, &PatchParams::apply(manager).force(), &Patch::Apply(object)).await {
+                    Ok(_) => break,
+                    Err(error) if is_of_webhook(&error) && Instant::now() < end => {
+                        sleep(Duration::from_millis(500)).await
+                    }
+                    Err(error) => return Err(error).context(format!("failed to apply {kind} {namespace}/{name}")),
+                }
+            }
         }
         Ok(())
     }
@@ -113,6 +125,11 @@ impl Cluster {
         let request = Request::builder().method(verb).uri(path).body(Vec::new())?;
         Ok(self.client.request_text(request).await?)
     }
+}
+
+/// Whether istiod was not there to look at an object: other suites kill it.
+fn is_of_webhook(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 500 && status.message.contains("failed calling webhook"))
 }
 
 /// A text in an object, or the empty one.
