@@ -70,7 +70,8 @@ pub(super) enum Event {
 pub(super) enum Cost {
     /// Nothing may be lost.
     Nothing,
-    /// Nobody stands behind a share of the traffic until a new pod is ready.
+    /// A share of the traffic has a single pod behind it, which is deleted: what comes until the traffic is elsewhere, or
+    /// until a new pod is ready, finds nobody.
     RequestsWithoutEndpoint,
 }
 
@@ -109,7 +110,11 @@ impl Event {
 
     /// What the event costs with or without a rollout, as the controls show.
     pub(super) fn costs(self) -> Cost {
-        if matches!(self, Event::LoneCanaryPodDeleted) { Cost::RequestsWithoutEndpoint } else { Cost::Nothing }
+        if matches!(self, Event::LoneCanaryPodDeleted | Event::PodDeletedInHandover) {
+            Cost::RequestsWithoutEndpoint
+        } else {
+            Cost::Nothing
+        }
     }
 
     /// Makes it happen, and waits until the Rollout is at rest.
