@@ -15,12 +15,15 @@ use tokio::time::{Instant, sleep};
 
 use crate::lab::Endpoints;
 
+/// What is known of kinds, by version and name.
+type Kinds = BTreeMap<(String, String), (ApiResource, Scope)>;
+
 /// A connection with administrator's rights; Serin itself never has them.
 #[derive(Clone)]
 pub(crate) struct Cluster {
     pub(crate) client: Client,
     pub(crate) endpoints: Arc<Endpoints>,
-    kinds: Arc<Mutex<BTreeMap<(String, String), (ApiResource, Scope)>>>,
+    kinds: Arc<Mutex<Kinds>>,
 }
 
 /// The field manager of everything that a suite applies in the role of its author.
@@ -74,7 +77,7 @@ impl Cluster {
                 match api.patch(name, &PatchParams::apply(manager).force(), &Patch::Apply(object)).await {
                     Ok(_) => break,
                     Err(error) if is_of_webhook(&error) && Instant::now() < end => {
-                        sleep(Duration::from_millis(500)).await
+                        sleep(Duration::from_millis(500)).await;
                     }
                     Err(error) => return Err(error).context(format!("failed to apply {kind} {namespace}/{name}")),
                 }
@@ -141,15 +144,12 @@ pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
 pub(crate) fn yaml(text: &str) -> Result<Vec<Value>> {
     let mut objects = Vec::new();
     for document in text.split("\n---") {
-        match serde_saphyr::from_str::<Value>(document)? {
-            Value::Null => {}
-            Value::Object(mut list) if list.get("kind").is_some_and(|kind| kind == "List") => {
-                match list.remove("items") {
-                    Some(Value::Array(items)) => objects.extend(items),
-                    _ => bail!("a List without items"),
-                }
-            }
-            object => objects.push(object),
+        let mut object: Value = serde_saphyr::from_str(document)?;
+        if object["kind"] == "List" {
+            let Value::Array(items) = object["items"].take() else { bail!("a List without items") };
+            objects.extend(items);
+        } else if !object.is_null() {
+            objects.push(object);
         }
     }
     Ok(objects)

@@ -51,9 +51,9 @@ impl Manifests {
         let object = self.0.iter_mut().find(|object| object["kind"] == kind).with_context(|| format!("no {kind}"))?;
         let (parent, key) = pointer.rsplit_once('/').context("a pointer begins with a slash")?;
         let parent = object.pointer_mut(parent).with_context(|| format!("{kind} has no {parent}"))?;
-        match parent {
-            Value::Array(items) => items[key.parse::<usize>()?] = value,
-            parent => parent[key] = value,
+        match parent.as_array_mut() {
+            Some(items) => items[key.parse::<usize>()?] = value,
+            None => parent[key] = value,
         }
         Ok(self)
     }

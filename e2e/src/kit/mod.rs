@@ -20,7 +20,6 @@ pub(crate) use load::{Load, LoadSpec};
 pub(crate) use manifests::Manifests;
 pub(crate) use place::Place;
 pub(crate) use release::{IMAGE, Release, repository};
-pub(crate) use report::Figures;
 pub(crate) use rollout::{Seen, Subject, weights};
 pub(crate) use timeline::{Entry, Timeline};
 pub(crate) use wait::{hold, until};

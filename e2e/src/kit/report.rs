@@ -1,7 +1,7 @@
 //! What the run saw, as a table.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub(crate) struct Figures(Arc<Mutex<BTreeMap<String, String>>>);
 
 impl Figures {
     /// Notes a figure; a later one of the same name replaces it.
-    pub(crate) fn note(&self, name: &str, value: impl ToString) {
+    pub(crate) fn note(&self, name: &str, value: impl Display) {
         self.0.lock().expect("nobody panics with it").insert(name.to_owned(), value.to_string());
     }
 
