@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::kit::{Manifests, Stage, text, until};
 
-use super::fault::{delete_gracefully, restart_istiod};
+use super::fault::{End, delete_gracefully, restart_istiod};
 use super::run::{LIMIT, Shape, figure, only};
 
 /// What happens to plain Deployments with a split of 80 to 20 between them: three pods of stable, one of a canary.
@@ -17,15 +17,18 @@ pub(super) enum Upset {
     StablePodDeleted,
     /// The canary's only pod is deleted.
     LoneCanaryPodDeleted,
-    /// Istio's control plane is killed.
+    /// Istio's control plane is killed, and comes back.
     IstiodKilled,
+    /// Istio's control plane is killed, and stable is updated to another version as Deployments are.
+    UpdatedAfterIstiodKilled,
 }
 
 /// All of them with their names.
-pub(super) const UPSETS: [(&str, Upset); 3] = [
+pub(super) const UPSETS: [(&str, Upset); 4] = [
     ("a pod deleted without a rollout", Upset::StablePodDeleted),
     ("a lone canary pod deleted without a rollout", Upset::LoneCanaryPodDeleted),
     ("istiod killed without a rollout", Upset::IstiodKilled),
+    ("a plain update after istiod was killed", Upset::UpdatedAfterIstiodKilled),
 ];
 
 /// Counts what an upset alone costs.
@@ -37,7 +40,12 @@ pub(super) async fn play(stage: Stage, upset: Upset) -> Result<()> {
     match upset {
         Upset::StablePodDeleted => delete_one(&stage, "app=reviews,version=stable").await?,
         Upset::LoneCanaryPodDeleted => delete_one(&stage, "app=reviews,version=canary").await?,
-        Upset::IstiodKilled => restart_istiod(&stage.cluster).await?,
+        Upset::IstiodKilled => restart_istiod(&stage.cluster, End::Killed).await?,
+        Upset::UpdatedAfterIstiodKilled => {
+            restart_istiod(&stage.cluster, End::Killed).await?;
+            stage.place.apply(&deployments()?.version("v3")?.0).await?;
+            updated(&stage).await?;
+        }
     }
     ready(&stage).await?;
     // The proxies have to hear of the last pod before the load ends.
@@ -49,7 +57,7 @@ pub(super) async fn play(stage: Stage, upset: Upset) -> Result<()> {
 
 /// The shape with roles, its Rollout replaced by a Deployment for each role.
 fn deployments() -> Result<Manifests> {
-    let mut manifests = Shape::Role.manifests(3)?.set("Deployment", "/spec/replicas", json!(3))?;
+    let mut manifests = Shape::Role.manifests(3, 1)?.set("Deployment", "/spec/replicas", json!(3))?;
     let canary = Manifests(vec![only(&manifests, "Deployment")?])
         .set("Deployment", "/metadata/name", "reviews-canary".into())?
         .set("Deployment", "/spec/selector/matchLabels/version", "canary".into())?
@@ -70,6 +78,17 @@ async fn delete_one(stage: &Stage, selector: &str) -> Result<()> {
     until("the pod is gone", LIMIT, || async {
         let pods = stage.place.list("v1", "Pod", selector).await?;
         ensure!(pods.iter().all(|pod| text(pod, "/metadata/name") != name), "it is there");
+        Ok(())
+    })
+    .await
+}
+
+/// Waits until only pods of the newest version are left.
+async fn updated(stage: &Stage) -> Result<()> {
+    until("only new pods are left", LIMIT, || async {
+        let pods = stage.place.list("v1", "Pod", "app=reviews").await?;
+        let old = pods.iter().filter(|pod| text(pod, "/spec/containers/0/env/0/value") != "v3").count();
+        ensure!(old == 0, "{old} pods are old");
         Ok(())
     })
     .await

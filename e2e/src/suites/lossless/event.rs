@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::kit::until;
 
-use super::fault;
+use super::fault::{self, End};
 use super::run::{LIMIT, Run};
 
 /// Something that happens to a rollout.
@@ -59,6 +59,8 @@ pub(super) enum Event {
     PodDeletedInHandover,
     /// The canary's only pod is deleted at 20 %.
     LoneCanaryPodDeleted,
+    /// Istio's control plane is stopped in order at 20 %, and comes back.
+    IstiodRestarted,
     /// Istio's control plane is killed at 20 %, and comes back.
     IstiodKilledAtStep,
     /// Istio's control plane is killed while the canary is promoted, and comes back.
@@ -103,6 +105,7 @@ impl Event {
             Event::RollbackInHandover => "rollback in hand-over",
             Event::PodDeletedInHandover => "pod deleted in hand-over",
             Event::LoneCanaryPodDeleted => "lone canary pod deleted",
+            Event::IstiodRestarted => "istiod restarted",
             Event::IstiodKilledAtStep => "istiod killed at a step",
             Event::IstiodKilledInPromotion => "istiod killed in promotion",
         }
@@ -144,7 +147,8 @@ impl Event {
             Event::RollbackInHandover => rollback_in_handover(run).await,
             Event::PodDeletedInHandover => fault::pod_deleted_in_handover(run).await,
             Event::LoneCanaryPodDeleted => fault::lone_canary_pod_deleted(run).await,
-            Event::IstiodKilledAtStep => fault::istiod_killed_at_step(run).await,
+            Event::IstiodRestarted => fault::istiod_away(run, End::InOrder).await,
+            Event::IstiodKilledAtStep => fault::istiod_away(run, End::Killed).await,
             Event::IstiodKilledInPromotion => fault::istiod_killed_in_promotion(run).await,
         };
         outcome.context(self.name())

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use kube::api::DeleteParams;
+
 use crate::kit::{Cluster, text, until};
 
 use super::event::{halfway, handing_over, promote_on};
@@ -35,7 +37,7 @@ pub(super) async fn delete_pod(run: &mut Run, side: Side) -> Result<()> {
 /// Deletes a pod as `kubectl delete pod` does.
 pub(super) async fn delete_gracefully(cluster: &Cluster, namespace: &str, pod: &str) -> Result<()> {
     let pods = cluster.api("v1", "Pod", namespace).await?;
-    pods.delete(pod, &kube::api::DeleteParams::default()).await?;
+    pods.delete(pod, &DeleteParams::default()).await?;
     Ok(())
 }
 
@@ -153,13 +155,26 @@ pub(super) async fn git_tool_in_handover(run: &mut Run, kinds: &[&str]) -> Resul
     run.settled().await
 }
 
-/// Kills Istio's control plane, and waits until another one is ready.
-pub(super) async fn restart_istiod(cluster: &Cluster) -> Result<()> {
+/// How a process ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum End {
+    /// With a farewell to those who are connected.
+    InOrder,
+    /// Without one.
+    Killed,
+}
+
+/// Ends Istio's control plane, and waits until another one is ready.
+pub(super) async fn restart_istiod(cluster: &Cluster, end: End) -> Result<()> {
+    let parameters = match end {
+        End::InOrder => DeleteParams::default(),
+        End::Killed => DeleteParams::default().grace_period(0),
+    };
     let api = cluster.api("v1", "Pod", "istio-system").await?;
     let mut killed = Vec::new();
     for pod in cluster.list("v1", "Pod", "istio-system", ISTIOD).await? {
         let name = text(&pod, "/metadata/name").to_owned();
-        api.delete(&name, &kube::api::DeleteParams::default().grace_period(0)).await?;
+        api.delete(&name, &parameters).await?;
         killed.push(name);
     }
     until("istiod is back", LIMIT, || async {
@@ -174,10 +189,10 @@ pub(super) async fn restart_istiod(cluster: &Cluster) -> Result<()> {
 /// The label of Istio's control plane.
 const ISTIOD: &str = "app=istiod";
 
-pub(super) async fn istiod_killed_at_step(run: &mut Run) -> Result<()> {
+pub(super) async fn istiod_away(run: &mut Run, end: End) -> Result<()> {
     run.update().await?;
     run.pause(0).await?;
-    restart_istiod(&run.stage.cluster).await?;
+    restart_istiod(&run.stage.cluster, end).await?;
     promote_on(run).await
 }
 
@@ -185,6 +200,6 @@ pub(super) async fn istiod_killed_in_promotion(run: &mut Run) -> Result<()> {
     run.update().await?;
     run.pause(0).await?;
     run.command("promote-full").await?;
-    restart_istiod(&run.stage.cluster).await?;
+    restart_istiod(&run.stage.cluster, End::Killed).await?;
     run.settled().await
 }

@@ -19,13 +19,15 @@ use event::Event::{self, *};
 use run::{Run, Shape};
 
 const SUITE: &str = "lossless";
-const LIMIT: Duration = Duration::from_secs(420);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// What happens one after the other to one Rollout of so many pods; its name with each of the two shapes.
 struct History {
     by_hash: &'static str,
     by_role: &'static str,
     replicas: u32,
+    /// How many seconds pods without traffic stay.
+    delay: u32,
     events: &'static [Event],
 }
 
@@ -59,12 +61,27 @@ const HISTORIES: [History; 10] = [
         3,
         &[RevisionInHandover, RollbackInHandover, PodDeletedInHandover],
     ),
-    // Last: every other suite needs istiod too.
-    history("istiod killed by hash", "istiod killed by role", 3, &[IstiodKilledAtStep, IstiodKilledInPromotion]),
+    // Last: every other suite needs istiod too. Proxies may take half a minute to find it again, and ask pods that they
+    // remember until then: the delay is for that.
+    history(
+        "istiod away by hash",
+        "istiod away by role",
+        3,
+        &[IstiodRestarted, IstiodKilledAtStep, IstiodKilledInPromotion],
+    )
+    .patient(),
 ];
 
 const fn history(by_hash: &'static str, by_role: &'static str, replicas: u32, events: &'static [Event]) -> History {
-    History { by_hash, by_role, replicas, events }
+    History { by_hash, by_role, replicas, delay: 1, events }
+}
+
+impl History {
+    /// With the delay that Rollouts have unless they say otherwise.
+    const fn patient(mut self) -> Self {
+        self.delay = 30;
+        self
+    }
 }
 
 pub(super) fn cases() -> Vec<Case> {
@@ -82,7 +99,7 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 async fn play(stage: Stage, shape: Shape, history: &History) -> Result<()> {
-    let mut run = Run::begin(stage, shape.manifests(history.replicas)?).await?;
+    let mut run = Run::begin(stage, shape.manifests(history.replicas, history.delay)?).await?;
     for event in history.events {
         event.happen(&mut run).await?;
         run.account(event.name(), event.costs()).await?;

@@ -58,7 +58,7 @@ async fn measure(stage: Stage, delay: &str, shape: Shape, surroundings: Surround
     Release::install(&stage.cluster, &stage.serin.instance, &[&value]).await?;
     let steps =
         json!([{"setWeight": 20}, {"pause": {"duration": "1s"}}, {"setWeight": 60}, {"pause": {"duration": "1s"}}]);
-    let mut run = Run::begin(stage.clone(), shape.manifests(3)?.steps(steps)?).await?;
+    let mut run = Run::begin(stage.clone(), shape.manifests(3, 1)?.steps(steps)?).await?;
     let before = Pushes::read(&stage.cluster).await?;
     let ended = AtomicBool::new(false);
     let began = Instant::now();

@@ -24,8 +24,9 @@ pub(super) enum Shape {
 
 impl Shape {
     /// Manifests of this shape whose steps wait at 20 % and at 60 % until they are promoted. Envoy tries nothing twice,
-    /// and pods without traffic go after a second.
-    pub(super) fn manifests(self, replicas: u32) -> Result<Manifests> {
+    /// and pods without traffic go after
+    /// `delay` seconds.
+    pub(super) fn manifests(self, replicas: u32, delay: u32) -> Result<Manifests> {
         let manifests = match self {
             Shape::Hash => Manifests::shop()?,
             Shape::Role => Manifests::reviews()?,
@@ -33,8 +34,8 @@ impl Shape {
         let canary = "/spec/strategy/canary";
         manifests
             .set("VirtualService", "/spec/http/0/retries", json!({"attempts": 0}))?
-            .set("Rollout", &format!("{canary}/scaleDownDelaySeconds"), 1.into())?
-            .set("Rollout", &format!("{canary}/abortScaleDownDelaySeconds"), 1.into())?
+            .set("Rollout", &format!("{canary}/scaleDownDelaySeconds"), delay.into())?
+            .set("Rollout", &format!("{canary}/abortScaleDownDelaySeconds"), delay.into())?
             .steps(json!([{"setWeight": 20}, {"pause": {}}, {"setWeight": 60}, {"pause": {}}]))?
             .replicas(replicas)
     }
