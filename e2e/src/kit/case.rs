@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
@@ -103,26 +104,34 @@ impl Stage {
 /// If the cluster cannot be used at all.
 pub(crate) async fn run(cluster: &Cluster, cases: &[Case], keep: &Path, lanes: usize) -> Result<Report> {
     let began = Instant::now();
-    let suites = cases.chunk_by(|one, next| one.suite == next.suite);
+    let seen = Mutex::new(Vec::new());
+    let suites = cases.chunk_by(|one, next| one.suite == next.suite).map(|cases| suite(cluster, cases, keep, &seen));
     let lanes = lanes.max(1);
-    let rows = stream::iter(suites.map(|cases| suite(cluster, cases, keep))).buffered(lanes);
-    let rows: Vec<Vec<Row>> = rows.try_collect().await?;
+    tokio::select! {
+        // Not `buffered`: there, a suite that is done keeps its lane until those before it are done as well.
+        done = stream::iter(suites).buffer_unordered(lanes).try_collect::<()>() => done?,
+        // Whoever cannot wait gets what was seen so far.
+        _ = tokio::signal::ctrl_c() => println!("interrupted; what runs in the cluster is left there"),
+    }
+    let mut rows: Vec<Row> = seen.into_inner().expect("nobody panics with it");
+    let place = |row: &Row| cases.iter().position(|case| (case.suite, case.name) == (row.suite, row.case));
+    rows.sort_by_key(place);
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let version = cluster.client.apiserver_version().await?.git_version;
     let ground = [
+        ("Cases", format!("{} of {} chosen ones were run", rows.len(), cases.len())),
         ("Begun", format!("{}", (Utc::now() - began.elapsed()).format("%Y-%m-%d %H:%M UTC"))),
         ("Took", format!("{} s, {lanes} suites at a time on {cores} cores", began.elapsed().as_secs())),
         ("Kubernetes", version),
         ("Istio", cluster.istio().await.unwrap_or_else(|error| format!("not told: {error:#}"))),
     ];
     let ground = ground.map(|(name, value)| (name.to_owned(), value)).to_vec();
-    Ok(Report { rows: rows.into_iter().flatten().collect(), ground })
+    Ok(Report { rows, ground })
 }
 
-async fn suite(cluster: &Cluster, cases: &[Case], keep: &Path) -> Result<Vec<Row>> {
+async fn suite(cluster: &Cluster, cases: &[Case], keep: &Path, seen: &Mutex<Vec<Row>>) -> Result<()> {
     let name = cases.first().map(|case| case.suite).unwrap_or_default();
     let release = Release::install(cluster, name, &[]).await.with_context(|| format!("failed to install {name}"))?;
-    let mut rows = Vec::new();
     for case in cases {
         let row = one(cluster, release.clone(), case, keep).await;
         let mark = if row.error.is_none() { "ok    " } else { "FAILED" };
@@ -130,10 +139,9 @@ async fn suite(cluster: &Cluster, cases: &[Case], keep: &Path) -> Result<Vec<Row
         if let Some(error) = &row.error {
             println!("       {error}");
         }
-        rows.push(row);
+        seen.lock().expect("nobody panics with it").push(row);
     }
-    release.uninstall().await?;
-    Ok(rows)
+    release.uninstall().await
 }
 
 async fn one(cluster: &Cluster, serin: Release, case: &Case, keep: &Path) -> Row {

@@ -67,6 +67,7 @@ impl Test {
             report.rows.len(),
             kept().display()
         );
+        ensure!(report.rows.len() == cases.len(), "interrupted after {} of {} cases", report.rows.len(), cases.len());
         println!("all {} cases passed", report.rows.len());
         Ok(())
     }
