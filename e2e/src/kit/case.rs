@@ -97,16 +97,26 @@ impl Stage {
     }
 }
 
+/// How a run goes about its cases.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// How many suites run at a time.
+    pub(crate) lanes: usize,
+    /// How often a case that fails is run again; the table tells the number of attempts.
+    pub(crate) again: usize,
+}
+
 /// Runs suites, `lanes` of them at a time; the cases of a suite one after the other with one release. Prints a line for each
 /// case, and keeps the record of those that fail in `keep`.
 ///
 /// # Errors
 /// If the cluster cannot be used at all.
-pub(crate) async fn run(cluster: &Cluster, cases: &[Case], keep: &Path, lanes: usize) -> Result<Report> {
+pub(crate) async fn run(cluster: &Cluster, cases: &[Case], keep: &Path, pace: &Pace) -> Result<Report> {
     let began = Instant::now();
     let seen = Mutex::new(Vec::new());
-    let suites = cases.chunk_by(|one, next| one.suite == next.suite).map(|cases| suite(cluster, cases, keep, &seen));
-    let lanes = lanes.max(1);
+    let suites =
+        cases.chunk_by(|one, next| one.suite == next.suite).map(|cases| suite(cluster, cases, (keep, pace), &seen));
+    let lanes = pace.lanes.max(1);
     tokio::select! {
         // Not `buffered`: there, a suite that is done keeps its lane until those before it are done as well.
         done = stream::iter(suites).buffer_unordered(lanes).try_collect::<()>() => done?,
@@ -129,11 +139,18 @@ pub(crate) async fn run(cluster: &Cluster, cases: &[Case], keep: &Path, lanes: u
     Ok(Report { rows, ground })
 }
 
-async fn suite(cluster: &Cluster, cases: &[Case], keep: &Path, seen: &Mutex<Vec<Row>>) -> Result<()> {
+async fn suite(cluster: &Cluster, cases: &[Case], way: (&Path, &Pace), seen: &Mutex<Vec<Row>>) -> Result<()> {
+    let (keep, pace) = way;
     let name = cases.first().map(|case| case.suite).unwrap_or_default();
     let release = Release::install(cluster, name, &[]).await.with_context(|| format!("failed to install {name}"))?;
     for case in cases {
-        let row = one(cluster, release.clone(), case, keep).await;
+        let mut row = one(cluster, release.clone(), case, keep).await;
+        for attempt in 2..=pace.again + 1 {
+            let Some(error) = &row.error else { break };
+            println!("again  {}/{} ({:.0} s)  {error}", row.suite, row.case, row.took.as_secs_f64());
+            row = one(cluster, release.clone(), case, keep).await;
+            row.figures.note("attempts", attempt);
+        }
         let mark = if row.error.is_none() { "ok    " } else { "FAILED" };
         println!("{mark} {}/{} ({:.0} s)  {}", row.suite, row.case, row.took.as_secs_f64(), row.figures.line());
         if let Some(error) = &row.error {

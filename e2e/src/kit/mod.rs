@@ -14,7 +14,7 @@ pub(crate) mod skywalking;
 mod timeline;
 mod wait;
 
-pub(crate) use case::{Case, Stage, kept, run};
+pub(crate) use case::{Case, Pace, Stage, kept, run};
 pub(crate) use cluster::{Cluster, text, yaml};
 pub(crate) use load::{Load, LoadSpec};
 pub(crate) use manifests::Manifests;

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 
-use crate::kit::{Case, Cluster, kept, run};
+use crate::kit::{Case, Cluster, Pace, kept, run};
 
 /// What is run.
 #[derive(Clone, Debug, clap::Args)]
@@ -32,6 +32,9 @@ pub struct Test {
     /// How many suites run at a time
     #[arg(long, default_value_t = 1)]
     lanes: usize,
+    /// How often a case that fails is run again, such as on a machine with other work; the table tells
+    #[arg(long, default_value_t = 0)]
+    again: usize,
     /// What came before, for the record: names and values.
     #[arg(skip)]
     before: Vec<(String, String)>,
@@ -54,7 +57,7 @@ impl Test {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let mut report = runtime.block_on(async {
             let cluster = Cluster::connect().await?;
-            run(&cluster, &cases, &kept(), self.lanes).await
+            run(&cluster, &cases, &kept(), &Pace { lanes: self.lanes, again: self.again }).await
         })?;
         report.ground.extend(self.before.iter().cloned());
         if self.record {
@@ -75,7 +78,7 @@ impl Test {
     /// Every suite, recorded, with what is known of the time before.
     #[must_use]
     pub fn everything(lanes: usize, before: Vec<(String, String)>) -> Self {
-        Test { names: Vec::new(), smoke: false, list: false, record: true, lanes, before }
+        Test { names: Vec::new(), smoke: false, list: false, record: true, lanes, again: 0, before }
     }
 
     fn chooses(&self, case: &Case) -> bool {

@@ -75,9 +75,10 @@ fn weight_before(scene: &Scene<'_>, state: &State) -> Option<i32> {
 }
 
 /// Whether the canary side has carried traffic for the revision that is being updated to: a step is complete only when
-/// its weight was observed.
+/// its weight was observed, unless a promotion in full skipped it.
 fn has_carried(scene: &Scene<'_>, state: &State) -> bool {
-    state.weight_before_step(scene.spec) > 0 || weight_before(scene, state).is_some_and(|before| before > 0)
+    let by_step = !state.promote_full && state.weight_before_step(scene.spec) > 0;
+    by_step || weight_before(scene, state).is_some_and(|before| before > 0)
 }
 
 /// Whether somebody took away the label that restricts the canary side to the revision that it carries traffic for.

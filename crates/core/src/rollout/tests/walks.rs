@@ -135,8 +135,10 @@ fn check(case: &str, kind: usize, actions: &[Action]) {
 
 #[test]
 fn walks_that_once_led_nowhere_lead_home() {
-    use Action::{Crash, Image, Scale, Status, Steps, Turns};
+    use Action::{Crash, Image, Report, Scale, Status, Steps, Turns};
     let full = json!({"promoteFull": true});
+    let restarts = [Image(2), Crash(0), Status(full.clone()), Turns(1), Crash(0), Report("Running")];
+    check("crashes around the first decision to promote in full", 3, &restarts);
     check("a crash between subset and Service", 3, &[Image(2), Turns(3), Status(full), Turns(2), Crash(1)]);
     check("no pods while both sides change", 3, &[Image(2), Steps(2), Turns(1), Scale(0), Turns(1)]);
     check("no pods in the middle of an update", 0, &[Image(2), Turns(4), Steps(2), Scale(0), Crash(0)]);
