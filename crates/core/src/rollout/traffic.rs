@@ -74,18 +74,16 @@ fn weight_before(scene: &Scene<'_>, state: &State) -> Option<i32> {
     same.then_some(canary.weight)
 }
 
-/// Whether the canary side has carried traffic for the revision that is being updated to: a step is complete only when
-/// its weight was observed, unless a promotion in full skipped it.
+/// Whether the canary side was seen to carry traffic for the revision that is being updated to. The step does not tell:
+/// clients skip steps whose weight was never reached.
 fn has_carried(scene: &Scene<'_>, state: &State) -> bool {
-    let by_step = !state.promote_full && state.weight_before_step(scene.spec) > 0;
-    by_step || weight_before(scene, state).is_some_and(|before| before > 0)
+    weight_before(scene, state).is_some_and(|before| before > 0)
 }
 
 /// Whether somebody took away the label that restricts the canary side to the revision that it carries traffic for.
 fn is_stripped(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> bool {
     let carried = weight_before(scene, state).map(|before| before.max(mesh.carried(Role::Canary)));
-    let has_carried = has_carried(scene, state) || carried.is_some_and(|weight| weight > 0);
-    mesh.canary.reaches(&state.current_hash) && has_carried
+    mesh.canary.reaches(&state.current_hash) && carried.is_some_and(|weight| weight > 0)
 }
 
 /// Points each side at the revision that it stands for.

@@ -135,11 +135,14 @@ fn check(case: &str, kind: usize, actions: &[Action]) {
 
 #[test]
 fn walks_that_once_led_nowhere_lead_home() {
-    use Action::{Crash, Image, Report, Scale, Status, Steps, Turns};
+    use Action::{Crash, Image, Pass, Report, Scale, Status, Steps, Turns};
     let full = json!({"promoteFull": true});
     let restarts = [Image(2), Crash(0), Status(full.clone()), Turns(1), Crash(0), Report("Running")];
     check("crashes around the first decision to promote in full", 3, &restarts);
     check("a crash between subset and Service", 3, &[Image(2), Turns(3), Status(full), Turns(2), Crash(1)]);
+    let skip = json!({"controllerPause": false, "currentStepIndex": 3, "pauseConditions": null});
+    check("steps skipped before the first weight", 0, &[Image(2), Crash(2), Pass(1), Status(skip.clone())]);
+    check("new steps skipped before the first weight", 3, &[Steps(1), Image(2), Turns(1), Pass(1), Status(skip)]);
     check("no pods while both sides change", 3, &[Image(2), Steps(2), Turns(1), Scale(0), Turns(1)]);
     check("no pods in the middle of an update", 0, &[Image(2), Turns(4), Steps(2), Scale(0), Crash(0)]);
 }
