@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use serin_api::labels;
-use serin_core::plan::{Verb, Wake, Write};
+use serin_core::plan::{Event, Verb, Wake, Write};
 
 use crate::change::{Key, Kind, ObjectName};
 use crate::cluster::{Cluster, kind_of};
@@ -113,8 +113,9 @@ impl Executor {
                 }
             }
         }
+        let refused = refusal(&report.outcome);
         // The status is written even where an effect failed, so its events are told in any case.
-        for event in orders.events.iter().chain(told) {
+        for event in orders.events.iter().chain(told).chain(&refused) {
             if !self.leadership.may_write() {
                 break;
             }
@@ -200,6 +201,17 @@ impl Executor {
 
     fn check_leadership(&self) -> Result<(), Outcome> {
         if self.leadership.may_write() { Ok(()) } else { Err(Outcome::Fenced) }
+    }
+}
+
+/// What people have to hear of a write that fails until somebody helps: a missing right, a webhook that objects, a name
+/// that is taken.
+fn refusal(outcome: &Outcome) -> Option<Event> {
+    match outcome {
+        Outcome::Failed(error) if error.backoff() == Backoff::Refused => {
+            Some(Event::warning("WriteRefused", format!("{error}; it is tried again")))
+        }
+        Outcome::Done | Outcome::Conflict { .. } | Outcome::Failed(_) | Outcome::Fenced => None,
     }
 }
 
