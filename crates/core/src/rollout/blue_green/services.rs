@@ -94,7 +94,10 @@ fn wanted<'s>(scene: &Scene<'_>, state: &'s State, services: &Services<'_>) -> O
 fn can_serve(scene: &Scene<'_>, services: &Services<'_>, hash: &str) -> bool {
     let available = |hash: &str| scene.by_hash(hash).map_or(0, |rs| rs.replicas_available);
     let serving = services.active_hash().map_or(0, available);
-    scene.spec.replicas == 0 || available(hash) >= serving.clamp(1, scene.spec.replicas)
+    // The pods themselves may be seen later than the count of them.
+    let name = scene.by_hash(hash).map(|rs| rs.name.as_str());
+    let is_seen = scene.observed.pods.iter().any(|pod| Some(pod.replica_set.as_str()) == name && pod.is_serving());
+    scene.spec.replicas == 0 || (is_seen && available(hash) >= serving.clamp(1, scene.spec.replicas))
 }
 
 fn point(scene: &Scene<'_>, raw: &Raw, name: &str, hash: &str) -> Option<Planned> {
