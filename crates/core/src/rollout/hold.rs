@@ -34,6 +34,18 @@ pub enum Hold {
         /// Pods wanted.
         desired: i32,
     },
+    /// A blue-green update waits for its time, or with `None` for a person, before the active Service is switched.
+    PausedBeforeSwitch {
+        /// When it ends by itself.
+        until: Option<DateTime<Utc>>,
+    },
+    /// Pods of the new version of a blue-green update are not available yet.
+    PreviewNotAvailable {
+        /// Pods available.
+        available: i32,
+        /// Pods wanted.
+        desired: i32,
+    },
     /// Stable pods are not available in the number that their share of traffic needs.
     StableNotAvailable {
         /// Pods available.
@@ -108,10 +120,11 @@ impl Hold {
     pub fn reason(&self) -> &'static str {
         match self {
             Hold::PausedBySpec => "PausedBySpec",
-            Hold::WaitingForPromotion { .. } => "WaitingForPromotion",
-            Hold::PauseRunning { .. } => "PauseRunning",
+            Hold::WaitingForPromotion { .. } | Hold::PausedBeforeSwitch { until: None } => "WaitingForPromotion",
+            Hold::PauseRunning { .. } | Hold::PausedBeforeSwitch { until: Some(_) } => "PauseRunning",
             Hold::Inconclusive { .. } => "Inconclusive",
             Hold::CanaryNotAvailable { .. } => "CanaryNotAvailable",
+            Hold::PreviewNotAvailable { .. } => "PreviewNotAvailable",
             Hold::StableNotAvailable { .. } => "StableNotAvailable",
             Hold::WeightNotObserved { .. } => "WeightNotObserved",
             Hold::SideNotSwitched { .. } => "SideNotSwitched",
@@ -135,6 +148,8 @@ impl Hold {
             | Hold::PauseRunning { .. }
             | Hold::Inconclusive { .. }
             | Hold::CanaryNotAvailable { .. }
+            | Hold::PausedBeforeSwitch { .. }
+            | Hold::PreviewNotAvailable { .. }
             | Hold::StableNotAvailable { .. }
             | Hold::WeightNotObserved { .. }
             | Hold::SideNotSwitched { .. }
@@ -162,6 +177,15 @@ impl fmt::Display for Hold {
             }
             Hold::CanaryNotAvailable { available, desired } => {
                 write!(f, "{available} of {desired} canary pods are available")
+            }
+            Hold::PausedBeforeSwitch { until: None } => {
+                write!(f, "the new version waits to become active; ends with a promotion")
+            }
+            Hold::PausedBeforeSwitch { until: Some(until) } => {
+                write!(f, "the new version becomes active at {}", until.format("%H:%M:%S"))
+            }
+            Hold::PreviewNotAvailable { available, desired } => {
+                write!(f, "{available} of {desired} pods of the new version are available")
             }
             Hold::StableNotAvailable { available, needed } => {
                 write!(f, "{available} of the {needed} stable pods that its share of traffic needs are available")

@@ -3,6 +3,7 @@
 //! Read [`decide`] first; it calls the other files in the order in which they matter.
 
 mod basic;
+mod blue_green;
 mod children;
 mod commands;
 mod conditions;

@@ -1,6 +1,7 @@
 //! From the wire to the domain: a Rollout's spec as decisions need it, or every error in it.
 
 mod analysis;
+mod blue_green;
 mod canary;
 mod metadata;
 mod percent;
@@ -53,8 +54,30 @@ pub struct Spec {
     pub progress_deadline_abort: bool,
     /// Numbers of successful and of all other finished AnalysisRuns that are kept.
     pub analysis_history: (i32, i32),
-    /// How a new version replaces the old one.
+    /// How a new version replaces the old one. Of a blue-green strategy, the fields that mean the same there: metadata of
+    /// the preview (as canary) and of the active revision (as stable), and delays before pods go.
     pub canary: Canary,
+    /// The rest of a blue-green strategy; `None` for a canary.
+    pub blue_green: Option<BlueGreen>,
+}
+
+/// What only the blue-green strategy has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BlueGreen {
+    /// The Service that carries production traffic.
+    pub active_service: String,
+    /// The Service through which the new version can be tried.
+    pub preview_service: Option<String>,
+    /// Pods of the new version before it may be switched to; `None` for all.
+    pub preview_replicas: Option<i32>,
+    /// Whether to switch without a person.
+    pub auto_promotion: bool,
+    /// Time to wait before switching by itself; `None` for none.
+    pub auto_promotion_delay: Option<TimeDelta>,
+    /// Analysis before the switch.
+    pub analysis_before: Option<RolloutAnalysis>,
+    /// Analysis after the switch.
+    pub analysis_after: Option<RolloutAnalysis>,
 }
 
 /// The canary strategy.
@@ -138,16 +161,21 @@ pub fn parse(observed: &Observed) -> Result<Spec, Vec<FieldError>> {
     refused::check(wire, &mut report);
     let numbers = Numbers::read(wire, &mut report);
     let workload = workload::read(observed, &mut report);
-    let canary = strategy(observed, &mut report);
-    if let (Some(canary), Some(workload)) = (&canary, &workload) {
-        metadata::check(canary, workload, &mut report);
+    let strategy = strategy(observed, numbers.revision_history_limit, &mut report);
+    if let (Some(strategy), Some(workload)) = (&strategy, &workload) {
+        metadata::check(&strategy.roles(), workload, &mut report);
     }
-    if let Some(canary) = &canary {
-        references::check(observed, canary, workload.as_ref(), &mut report);
-        analysis::check(observed, canary, &mut report);
+    if let Some(Strategy { canary, blue_green }) = &strategy {
+        match blue_green {
+            None => references::check(observed, canary, workload.as_ref(), &mut report),
+            Some(blue_green) => {
+                references::check_blue_green(observed, (blue_green, canary), workload.as_ref(), &mut report);
+            }
+        }
+        analysis::check(observed, canary, blue_green.as_ref(), &mut report);
     }
-    match (canary, workload) {
-        (Some(canary), Some(workload)) if report.is_empty() => Ok(Spec {
+    match (strategy, workload) {
+        (Some(Strategy { canary, blue_green }), Some(workload)) if report.is_empty() => Ok(Spec {
             replicas: numbers.replicas,
             replicas_given: wire.replicas.is_some(),
             match_labels: selector::match_labels(&workload.selector),
@@ -160,6 +188,7 @@ pub fn parse(observed: &Observed) -> Result<Spec, Vec<FieldError>> {
             progress_deadline_abort: wire.progress_deadline_abort,
             analysis_history: numbers.analysis_history,
             canary,
+            blue_green,
         }),
         (_, _) => Err(report.into_errors()),
     }
@@ -171,17 +200,43 @@ pub fn invalid_message(rollout_name: &str, errors: &[FieldError]) -> String {
     format!("The Rollout {rollout_name:?} is invalid: {}", FieldError::join(errors))
 }
 
+/// Either strategy, in the form of [`Spec`].
+struct Strategy {
+    canary: Canary,
+    blue_green: Option<BlueGreen>,
+}
+
+impl Strategy {
+    /// What pods carry in their roles, by field.
+    fn roles(&self) -> [(&'static str, &Metadata); 2] {
+        let Canary { canary_metadata, stable_metadata, .. } = &self.canary;
+        match self.blue_green {
+            None => [
+                ("spec.strategy.canary.canaryMetadata", canary_metadata),
+                ("spec.strategy.canary.stableMetadata", stable_metadata),
+            ],
+            Some(_) => [
+                ("spec.strategy.blueGreen.previewMetadata", canary_metadata),
+                ("spec.strategy.blueGreen.activeMetadata", stable_metadata),
+            ],
+        }
+    }
+}
+
 /// The one strategy that there is.
-fn strategy(observed: &Observed, report: &mut Report) -> Option<Canary> {
+fn strategy(observed: &Observed, revisions_max: i32, report: &mut Report) -> Option<Strategy> {
     let strategy = &observed.rollout.spec.strategy;
     match (&strategy.canary, &strategy.blue_green) {
         (Some(canary), blue_green) => {
             if blue_green.is_some() {
                 report.invalid("spec.strategy", "blueGreen, canary", "Multiple Strategies can not be listed");
             }
-            canary::read(observed, canary, report)
+            canary::read(observed, canary, report).map(|canary| Strategy { canary, blue_green: None })
         }
-        (None, Some(_)) => None,
+        (None, Some(wire)) => {
+            let (canary, blue_green) = blue_green::read(wire, revisions_max, report);
+            Some(Strategy { canary, blue_green: Some(blue_green) })
+        }
         (None, None) => {
             let missing = "Rollout has missing field '.spec.strategy.canary or .spec.strategy.blueGreen'";
             report.required("spec.strategy", missing);

@@ -2,6 +2,7 @@
 
 use crate::rollout::Hold;
 
+use super::blue_green;
 use super::conditions::abort_message;
 use super::deadline::{self, Deadline};
 use super::scene::Scene;
@@ -52,6 +53,9 @@ pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, hol
     }
     if updated_available < updated.min(spec.replicas) {
         return Phase::new("Progressing", "updated replicas are still becoming available");
+    }
+    if let Some(services) = &scene.blue_green {
+        return blue_green::phase(state, services);
     }
     if spec.canary.routing.is_none() && all > updated {
         return Phase::new("Progressing", "old replicas are pending termination");

@@ -7,6 +7,7 @@ use crate::rollout::parse::{Canary, Spec};
 use crate::rollout::step::CanaryScale;
 
 use super::basic;
+use super::blue_green;
 use super::scene::Scene;
 use super::state::State;
 
@@ -26,6 +27,9 @@ pub(crate) fn canary_wanted(scene: &Scene<'_>, state: &State) -> i32 {
     let spec = scene.spec;
     if state.is_initial() || state.is_promoted() || state.promote_full {
         return spec.replicas;
+    }
+    if let Some(services) = &scene.blue_green {
+        return blue_green::preview_wanted(scene, state, services);
     }
     let weight = state.weight_of_step(spec);
     if spec.canary.routing.is_none() {
@@ -52,6 +56,9 @@ pub(crate) fn share(replicas: i32, weight: i32) -> i32 {
 
 /// The size of every ReplicaSet of the Rollout, in the order in which they should be changed.
 pub(crate) fn sizes(scene: &Scene<'_>, state: &State) -> Vec<Size> {
+    if let Some(services) = &scene.blue_green {
+        return blue_green::sizes(scene, state, services);
+    }
     if scene.spec.canary.routing.is_none() {
         return basic::sizes(scene, state);
     }
@@ -120,7 +127,7 @@ fn other_size(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> (i32, Option
 }
 
 /// The scale-down delay, or none for revisions beyond `scaleDownDelayRevisionLimit`, newest first.
-fn delay_within_limit(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> TimeDelta {
+pub(crate) fn delay_within_limit(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> TimeDelta {
     let canary: &Canary = &scene.spec.canary;
     let newer_waiting = scene
         .owned()
@@ -134,7 +141,7 @@ fn delay_within_limit(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> Time
 }
 
 /// Size and deadline of a ReplicaSet that carries no traffic and is to be drained `delay` after that was first seen.
-fn drained(scene: &Scene<'_>, rs: &ReplicaSet, delay: TimeDelta) -> (i32, Option<DateTime<Utc>>) {
+pub(crate) fn drained(scene: &Scene<'_>, rs: &ReplicaSet, delay: TimeDelta) -> (i32, Option<DateTime<Utc>>) {
     if delay <= TimeDelta::zero() || rs.replicas == 0 {
         return (0, None);
     }
@@ -143,7 +150,8 @@ fn drained(scene: &Scene<'_>, rs: &ReplicaSet, delay: TimeDelta) -> (i32, Option
     if now >= deadline { (0, None) } else { (rs.replicas, Some(deadline)) }
 }
 
-fn stable_is_whole(scene: &Scene<'_>, state: &State) -> bool {
+/// Whether stable has all its pods.
+pub(crate) fn stable_is_whole(scene: &Scene<'_>, state: &State) -> bool {
     scene.stable(state).is_some_and(|stable| stable.replicas_available >= scene.spec.replicas)
 }
 

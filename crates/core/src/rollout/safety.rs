@@ -14,13 +14,18 @@ use crate::rollout::observed::{Observed, Pod, Raw};
 use crate::rollout::parse::Spec;
 use crate::rollout::{Hold, Plan};
 
+use super::blue_green::{self, Services};
 use super::handover::relabelled;
 use super::mesh::{End, Mesh, Role, Routed};
 
 /// Lets a plan pass, or takes its effects away and says which rule it would have broken.
 pub(crate) fn guard(observed: &Observed, spec: &Spec, plan: Plan) -> Plan {
-    let Some(mesh) = Mesh::read(observed, spec) else { return plan };
-    match violation(observed, spec, &mesh, &plan) {
+    let broken = match (Mesh::read(observed, spec), Services::read(observed, spec)) {
+        (Some(mesh), _) => violation(observed, spec, &mesh, &plan),
+        (None, Some(services)) => blue_green::violation(observed, spec, &services, &plan),
+        (None, None) => None,
+    };
+    match broken {
         None => plan,
         Some(rule) => {
             debug_assert!(false, "unsafe plan: {rule}: {plan:#?}");
@@ -73,7 +78,7 @@ fn has_ready(observed: &Observed, replica_set: &str) -> bool {
 }
 
 /// The pods as they would be after the plan's relabelling.
-fn after_relabelling(observed: &Observed, plan: &Plan) -> Vec<Pod> {
+pub(super) fn after_relabelling(observed: &Observed, plan: &Plan) -> Vec<Pod> {
     let mut pods = observed.pods.clone();
     for planned in &plan.effects {
         if let Effect::RelabelPod { name, labels, .. } = &planned.effect {

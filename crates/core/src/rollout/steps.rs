@@ -12,7 +12,7 @@ use super::scene::Scene;
 use super::state::{INCONCLUSIVE_PAUSE, Pause, STEP_PAUSE, State};
 
 /// One reason that may hold a step; `None` lets it pass.
-type Gate = fn(&Scene<'_>, &State) -> Option<Hold>;
+pub(super) type Gate = fn(&Scene<'_>, &State) -> Option<Hold>;
 
 /// Everything that can hold a step, in the order in which it is told.
 const GATES: [Gate; 5] = [paused_by_spec, inconclusive, runs::missing, source_silent, step_incomplete];
@@ -64,7 +64,7 @@ fn finish_initial(scene: &Scene<'_>, state: &mut State) -> Vec<Hold> {
 }
 
 /// Makes the current revision the stable one.
-fn promote(scene: &Scene<'_>, state: &mut State, reason: &str) {
+pub(super) fn promote(scene: &Scene<'_>, state: &mut State, reason: &str) {
     let message =
         format!("Rollout completed update to revision {} ({}): {reason}", scene.revision.number, state.current_hash);
     state.events.push(Event::normal("RolloutCompleted", message));
@@ -120,18 +120,20 @@ fn end_step(scene: &Scene<'_>, state: &mut State) {
     state.enter_step(state.step + 1, scene.observed.now);
 }
 
-fn paused_by_spec(scene: &Scene<'_>, _: &State) -> Option<Hold> {
+pub(super) fn paused_by_spec(scene: &Scene<'_>, _: &State) -> Option<Hold> {
     scene.spec.paused.then_some(Hold::PausedBySpec)
 }
 
-fn inconclusive(_: &Scene<'_>, state: &State) -> Option<Hold> {
-    let run = [&state.step_run, &state.background].into_iter().flatten().find(|run| run.phase == "Inconclusive");
+pub(super) fn inconclusive(_: &Scene<'_>, state: &State) -> Option<Hold> {
+    let blue_green = &state.blue_green;
+    let runs = [&state.step_run, &state.background, &blue_green.before_switch, &blue_green.after_switch];
+    let run = runs.into_iter().flatten().find(|run| run.phase == "Inconclusive");
     state
         .pause(INCONCLUSIVE_PAUSE)
         .map(|_| Hold::Inconclusive { run: run.map(|run| run.name.clone()).unwrap_or_default() })
 }
 
-fn source_silent(scene: &Scene<'_>, state: &State) -> Option<Hold> {
+pub(super) fn source_silent(scene: &Scene<'_>, state: &State) -> Option<Hold> {
     if state.promote_full { None } else { runs::holds(scene, state).into_iter().next() }
 }
 

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod blue_green;
+#[cfg(test)]
 mod git_tool;
 #[cfg(test)]
 mod golden;

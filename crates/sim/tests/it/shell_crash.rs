@@ -21,6 +21,8 @@ struct Story {
 
 const GOOD: Story = Story { file: "short", conduct: Conduct::Healthy };
 const BAD: Story = Story { file: "short", conduct: Conduct::Errors };
+const BLUE_GREEN: Story = Story { file: "blue_green", conduct: Conduct::Healthy };
+const BLUE_GREEN_BAD: Story = Story { file: "blue_green", conduct: Conduct::Errors };
 const SERVICES_ONLY: Story = Story { file: "services", conduct: Conduct::Healthy };
 
 /// How long a stopped controller stays away.
@@ -142,6 +144,16 @@ fn a_crash_after_any_write_of_an_abort_changes_nothing() {
 #[test]
 fn a_crash_before_any_write_with_services_as_sides_changes_nothing() {
     check_crashes(SERVICES_ONLY, Crash::Before);
+}
+
+#[test]
+fn a_crash_before_any_write_of_a_switch_changes_nothing() {
+    check_crashes(BLUE_GREEN, Crash::Before);
+}
+
+#[test]
+fn a_crash_after_any_write_of_a_switch_and_back_changes_nothing() {
+    check_crashes(BLUE_GREEN_BAD, Crash::After);
 }
 
 /// Lets every `period`-th request fail.

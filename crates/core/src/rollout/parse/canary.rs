@@ -20,8 +20,8 @@ pub(super) fn read(observed: &Observed, wire: &CanaryStrategy, report: &mut Repo
     let has_routing = wire.traffic_routing.is_some();
     let (canary_service, stable_service) = services(wire, report);
     let routing = wire.traffic_routing.as_ref().map(|wire| routing::read(observed, wire, report));
-    let surge_max = disturbance("maxSurge", wire.max_surge.as_ref(), report);
-    let unavailable_max = disturbance("maxUnavailable", wire.max_unavailable.as_ref(), report);
+    let surge_max = disturbance(&format!("{FIELD}.maxSurge"), wire.max_surge.as_ref(), report);
+    let unavailable_max = disturbance(&format!("{FIELD}.maxUnavailable"), wire.max_unavailable.as_ref(), report);
     if surge_max.is_zero() && unavailable_max.is_zero() {
         report.invalid(format!("{FIELD}.maxSurge"), 0, "MaxSurge and MaxUnavailable both can not be zero");
     }
@@ -72,11 +72,11 @@ fn services(wire: &CanaryStrategy, report: &mut Report) -> (Option<String>, Opti
     (canary, stable)
 }
 
-fn disturbance(name: &str, wire: Option<&IntOrString>, report: &mut Report) -> IntOrPercent {
-    let field = format!("{FIELD}.{name}");
+/// A number of pods beyond or below `replicas`.
+pub(super) fn disturbance(field: &str, wire: Option<&IntOrString>, report: &mut Report) -> IntOrPercent {
     match wire.map(|value| (value, IntOrPercent::read(value))) {
         None => DISTURBANCE,
-        Some((_, Ok(IntOrPercent::Percent(percent)))) if percent > 100 && name == "maxUnavailable" => {
+        Some((_, Ok(IntOrPercent::Percent(percent)))) if percent > 100 && field.ends_with(".maxUnavailable") => {
             report.invalid(field, format!("{percent}%"), "should not be more than 100%");
             DISTURBANCE
         }

@@ -13,7 +13,7 @@ use crate::rollout::observed::{Found, Observed, Raw};
 use super::report::Report;
 use super::routing::{FIELD, name_field};
 use super::workload::Workload;
-use super::{Canary, DestinationRuleRef, Routing, VirtualServiceRef};
+use super::{BlueGreen, Canary, DestinationRuleRef, Routing, VirtualServiceRef};
 
 /// Checks every object that the canary refers to, except analysis templates.
 pub(super) fn check(observed: &Observed, canary: &Canary, workload: Option<&Workload>, report: &mut Report) {
@@ -32,6 +32,28 @@ pub(super) fn check(observed: &Observed, canary: &Canary, workload: Option<&Work
     let istio = istio.and_then(|canary| canary.traffic_routing.as_ref()).and_then(|routing| routing.istio.as_ref());
     for (index, reference) in routing.virtual_services.iter().enumerate() {
         check_virtual_service(observed, reference, &name_field(istio, index), &sides, report);
+    }
+}
+
+/// Checks the Services of a blue-green strategy: whatever role its pods have, both must select them.
+pub(super) fn check_blue_green(
+    observed: &Observed,
+    (blue_green, roles): (&BlueGreen, &Canary),
+    workload: Option<&Workload>,
+    report: &mut Report,
+) {
+    let active = ("activeService", Some(&blue_green.active_service).filter(|name| !name.is_empty()));
+    for (name, service) in [active, ("previewService", blue_green.preview_service.as_ref())] {
+        let Some(service) = service else { continue };
+        let field = format!("spec.strategy.blueGreen.{name}");
+        for role in [&roles.canary_metadata, &roles.stable_metadata] {
+            let pod_labels = workload.map(|workload| {
+                let mut labels = workload.labels();
+                labels.extend(role.labels.clone());
+                labels
+            });
+            check_service(observed, service, &field, pod_labels.as_ref(), report);
+        }
     }
 }
 

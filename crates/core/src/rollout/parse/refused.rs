@@ -24,7 +24,7 @@ const fn refused(field: &'static str, instead: &'static str) -> Refused {
 
 /// All fields that are refused for now.
 pub const REFUSED: [Refused; 24] = [
-    refused("spec.strategy.blueGreen", "use strategy.canary; without steps it replaces everything at once"),
+    refused("spec.strategy.blueGreen.antiAffinity", "remove it; write the affinity into the pod template"),
     refused("spec.rollbackWindow", "remove it; a rollback to the stable revision skips all steps without it"),
     refused("spec.restartAt", "remove it; restart with an annotation in the pod template"),
     Refused {

@@ -113,6 +113,15 @@ impl World {
         world
     }
 
+    /// Switched by Services.
+    fn blue_green(patch: &Value) -> Self {
+        let mut world = World::by_services().with(&json!({"strategy": {"canary": null, "blueGreen": {
+            "activeService": "reviews-stable", "previewService": "reviews-canary",
+        }}}));
+        json_patch::merge(&mut world.rollout["spec"]["strategy"]["blueGreen"], patch);
+        world
+    }
+
     fn observe(&self) -> Observed {
         let raw = |object: &Value| {
             if object.is_null() {
@@ -334,11 +343,7 @@ fn strategies_are_checked() {
     check(
         "both",
         &World::new().with(&json!({"strategy": {"blueGreen": {"activeService": "x"}}})),
-        &[
-            "spec.strategy.blueGreen: Forbidden: blueGreen is not supported yet; use strategy.canary; without steps it \
-         replaces everything at once",
-            "spec.strategy: Invalid value: \"blueGreen, canary\": Multiple Strategies can not be listed",
-        ],
+        &["spec.strategy: Invalid value: \"blueGreen, canary\": Multiple Strategies can not be listed"],
     );
     check(
         "one Service for both sides",
@@ -565,7 +570,7 @@ fn analyses_are_checked() {
         }}])),
         &[
             "spec.strategy.canary.steps[0].analysis.templates: Invalid value: \"apdex\": AnalysisTemplate apdex has metric apdex \
-         which runs indefinitely. Invalid value for count: a step needs one",
+         which runs indefinitely. Invalid value for count: what waits for it needs one",
         ],
     );
     let mut world = World::new();
@@ -580,5 +585,81 @@ fn the_message_names_the_rollout_and_every_error() {
     assert_eq!(
         invalid_message("reviews", &errors),
         "The Rollout \"reviews\" is invalid: spec.a: Invalid value: 1: x; spec.b: Required value: y"
+    );
+}
+
+#[test]
+fn blue_green_is_read_with_its_defaults() {
+    let spec = World::blue_green(&json!({})).spec();
+    let blue_green = spec.blue_green.expect("blue-green");
+    assert_eq!(blue_green.active_service, "reviews-stable");
+    assert_eq!(blue_green.preview_service.as_deref(), Some("reviews-canary"));
+    assert_eq!((blue_green.auto_promotion, blue_green.auto_promotion_delay), (true, None));
+    assert_eq!(blue_green.preview_replicas, None);
+    assert_eq!(spec.canary.scale_down_delay, TimeDelta::seconds(30));
+    assert_eq!(spec.canary.abort_scale_down_delay, Some(TimeDelta::seconds(30)));
+    let forever = World::blue_green(&json!({"abortScaleDownDelaySeconds": 0, "autoPromotionSeconds": 60})).spec();
+    assert_eq!(forever.canary.abort_scale_down_delay, None);
+    assert_eq!(forever.blue_green.and_then(|spec| spec.auto_promotion_delay), Some(TimeDelta::seconds(60)));
+}
+
+#[test]
+fn blue_green_is_checked() {
+    let refused = |case: &str, patch: &Value, errors: &[&str]| check(case, &World::blue_green(patch), errors);
+    refused(
+        "no active Service",
+        &json!({"activeService": ""}),
+        &["spec.strategy.blueGreen.activeService: Required value: the Service that carries production traffic"],
+    );
+    refused(
+        "one Service for both",
+        &json!({"previewService": "reviews-stable"}),
+        &[
+            "spec.strategy.blueGreen.previewService: Invalid value: \"reviews-stable\": This rollout uses the same service \
+           for the active and preview services, but two different services are required.",
+        ],
+    );
+    refused(
+        "a Service that is not there",
+        &json!({"previewService": "x"}),
+        &["spec.strategy.blueGreen.previewService: Invalid value: \"x\": services \"x\" not found"],
+    );
+    refused(
+        "more waiting revisions than there are",
+        &json!({"scaleDownDelayRevisionLimit": 11}),
+        &["spec.strategy.blueGreen.scaleDownDelayRevisionLimit: Invalid value: 11: must not be greater than \
+           revisionHistoryLimit, which is 10"],
+    );
+    refused(
+        "negative numbers",
+        &json!({"previewReplicaCount": -1, "autoPromotionSeconds": -1}),
+        &[
+            "spec.strategy.blueGreen.autoPromotionSeconds: Invalid value: -1: must be greater than or equal to 0",
+            "spec.strategy.blueGreen.previewReplicaCount: Invalid value: -1: must be greater than or equal to 0",
+        ],
+    );
+    let mut world = World::blue_green(&json!({"previewMetadata": {"labels": {"version": "new"}}}));
+    world.services["reviews-stable"]["spec"]["selector"]["version"] = json!("stable");
+    check(
+        "a selector that the preview does not match",
+        &world,
+        &["spec.strategy.blueGreen.activeService: Invalid value: \"reviews-stable\": Service \"reviews-stable\" has \
+           unmatch label \"version\" in rollout"],
+    );
+    refused(
+        "an analysis without end",
+        &json!({"prePromotionAnalysis": {
+            "templates": [{"templateName": "apdex"}], "args": [{"name": "service-name", "value": "x"}],
+        }}),
+        &[
+            "spec.strategy.blueGreen.prePromotionAnalysis.templates: Invalid value: \"apdex\": AnalysisTemplate apdex has \
+           metric apdex which runs indefinitely. Invalid value for count: what waits for it needs one",
+        ],
+    );
+    refused(
+        "what comes later",
+        &json!({"antiAffinity": {}}),
+        &["spec.strategy.blueGreen.antiAffinity: Forbidden: antiAffinity is not supported yet; remove it; write the \
+           affinity into the pod template"],
     );
 }

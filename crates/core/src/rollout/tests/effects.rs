@@ -59,6 +59,13 @@ impl World {
         self.let_live();
     }
 
+    /// Somebody else restricts a Service to a hash, or lifts that.
+    pub(super) fn point(&mut self, service: &str, hash: Option<&str>) {
+        let found = self.observed.services.get_mut(service).expect("a Service");
+        let patch = json!({"spec": {"selector": {labels::POD_TEMPLATE_HASH: hash}}});
+        change(found, &mut self.versions, self.observed.now, |object| json_patch::merge(object, &patch));
+    }
+
     fn named(&mut self, name: &str) -> &mut ReplicaSet {
         self.observed.replica_sets.iter_mut().find(|rs| rs.name == name).expect("a ReplicaSet")
     }

@@ -1,6 +1,7 @@
 //! Whole updates without a cluster: plans come true at once, and every story comes to rest.
 
 mod analysis;
+mod blue_green;
 mod clients;
 mod crashes;
 mod deadlines;

@@ -47,12 +47,16 @@ fn harmful() -> impl Strategy<Value = Action> {
     ]
 }
 
+/// The kind of a world that is switched by Services.
+const BLUE_GREEN: usize = 5;
+
 fn world(kind: usize) -> World {
     let world = match kind {
         0 => World::roles(),
         1 => World::hashes(),
         2 => World::services(),
         3 => World::both(),
+        BLUE_GREEN => return World::blue_green().with_template().with_blue_green(&switching(0)),
         _ => World::basic(),
     };
     let analysis = json!({"templates": [{"templateName": "check"}], "startingStep": 1});
@@ -68,6 +72,19 @@ fn steps(variant: u8) -> Value {
     }
 }
 
+/// What may come before and after a switch.
+fn switching(variant: u8) -> Value {
+    let analysis = json!({"templates": [{"templateName": "check"}]});
+    match variant {
+        0 => json!({"autoPromotionEnabled": false, "prePromotionAnalysis": null, "postPromotionAnalysis": analysis,
+                    "previewReplicaCount": 1}),
+        1 => json!({"autoPromotionEnabled": true, "autoPromotionSeconds": 5, "prePromotionAnalysis": analysis,
+                    "previewReplicaCount": null}),
+        _ => json!({"autoPromotionEnabled": true, "autoPromotionSeconds": null, "postPromotionAnalysis": null,
+                    "scaleDownDelaySeconds": 0}),
+    }
+}
+
 fn act(world: &mut World, action: &Action) {
     match action {
         Action::Image(number) => world.set_image(&format!("v{number}")),
@@ -76,6 +93,9 @@ fn act(world: &mut World, action: &Action) {
         Action::Scale(replicas) => world.set_spec(&json!({"replicas": replicas})),
         Action::Paused(paused) => world.set_spec(&json!({"paused": paused})),
         Action::Status(patch) => world.set_status(patch),
+        Action::Steps(variant) if world.observed.rollout.spec.strategy.blue_green.is_some() => {
+            world.set_spec(&json!({"strategy": {"blueGreen": switching(*variant)}}));
+        }
         Action::Steps(variant) => world.set_spec(&json!({"strategy": {"canary": {"steps": steps(*variant)}}})),
         Action::Report(phase) => report(world, phase),
         Action::Turns(turns) => (0..*turns).for_each(|_| drop(world.turn())),
@@ -152,7 +172,7 @@ proptest! {
 
     #[test]
     fn nobody_is_ever_left_without_an_answer(
-        kind in 0..4_usize,
+        kind in prop_oneof![4 => 0..4_usize, 2 => Just(BLUE_GREEN)],
         actions in proptest::collection::vec(harmless(), 1..30),
     ) {
         let mut world = world(kind).deployed();
@@ -164,7 +184,7 @@ proptest! {
 
     #[test]
     fn every_mess_can_be_cleaned_up(
-        kind in 0..5_usize,
+        kind in 0..=BLUE_GREEN,
         actions in proptest::collection::vec(harmful(), 1..30),
     ) {
         let mut world = world(kind).ignoring_outages().deployed();

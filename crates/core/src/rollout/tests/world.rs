@@ -92,6 +92,20 @@ impl World {
         world
     }
 
+    /// Switched by Services.
+    pub(super) fn blue_green() -> Self {
+        let blue_green = json!({"activeService": "web-active", "previewService": "web-preview"});
+        let mut world = World::basic().spec(&json!({"strategy": {"canary": null, "blueGreen": blue_green}}));
+        world.put_service("web-active");
+        world.put_service("web-preview");
+        world
+    }
+
+    /// Merges into `spec.strategy.blueGreen`.
+    pub(super) fn with_blue_green(self, patch: &Value) -> Self {
+        self.spec(&json!({"strategy": {"blueGreen": patch}}))
+    }
+
     fn subsets(stable: &Value, canary: &Value) -> Self {
         let mut world = World::basic().canary(&json!({"trafficRouting": {"istio": {
             "virtualService": {"name": "web"},
@@ -107,11 +121,14 @@ impl World {
     }
 
     fn put_services(&mut self) {
-        for name in ["web-stable", "web-canary"] {
-            let service = json!({"metadata": {"name": name}, "spec": {"selector": {"app": "web"}}});
-            let raw = self.raw(service);
-            self.observed.services.insert(name.to_owned(), Found::Present(raw));
-        }
+        self.put_service("web-stable");
+        self.put_service("web-canary");
+    }
+
+    fn put_service(&mut self, name: &str) {
+        let service = json!({"metadata": {"name": name}, "spec": {"selector": {"app": "web"}}});
+        let raw = self.raw(service);
+        self.observed.services.insert(name.to_owned(), Found::Present(raw));
     }
 
     /// A VirtualService with one route.
@@ -275,7 +292,14 @@ impl World {
         if let Some(message) = &status.message {
             line += &format!(" ({message})");
         }
-        line += &format!(", step {}", status.current_step_index.unwrap_or(-1));
+        if let Some(step) = status.current_step_index {
+            line += &format!(", step {step}");
+        }
+        if let Some(raw) = self.observed.services.get("web-active").and_then(|found| found.present()) {
+            let hash = crate::istio::service::selector_hash(&raw.object);
+            let serving = self.observed.replica_sets.iter().find(|rs| Some(rs.hash.as_str()) == hash);
+            line += &format!(", {} active", serving.map_or("nobody", |rs| image(&rs.template)));
+        }
         if !self.observed.virtual_services.is_empty() {
             line += &format!(", {} %", self.weight());
         }
