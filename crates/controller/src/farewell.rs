@@ -49,7 +49,9 @@ pub(crate) fn manager(kind: Kind, raw: &Raw) -> Option<&str> {
         | Kind::VirtualService
         | Kind::AnalysisTemplate
         | Kind::ClusterAnalysisTemplate
-        | Kind::AnalysisRun => None,
+        | Kind::AnalysisRun
+        | Kind::Job
+        | Kind::JobPod => None,
     }
 }
 

@@ -157,6 +157,7 @@ impl Caches {
         }
         let status = Arc::new(object.get("status").cloned().unwrap_or(Value::Null));
         let (uid, version) = (identity.uid, identity.version);
+        self.runs_by_uid.insert(uid.clone(), name.clone());
         let entry = RunEntry { run: Arc::new(run), status, uid, owner, version };
         self.concerned_by_run(&name, &entry, keys);
         self.runs.insert(name, entry);
@@ -167,6 +168,7 @@ impl Caches {
             return;
         };
         self.concerned_by_run(name, &old, keys);
+        self.runs_by_uid.remove(&old.uid);
         if let Some(owner) = &old.owner {
             self.runs_by_owner.remove(owner, name);
         }
@@ -176,6 +178,12 @@ impl Caches {
         keys.insert(Key::AnalysisRun(name.clone()));
         let rollout = entry.owner.as_ref().and_then(|uid| self.rollouts_by_uid.get(uid));
         keys.extend(rollout.cloned().map(Key::Rollout));
+    }
+
+    /// The AnalysisRun with the UID that the owner of a Job has.
+    pub(super) fn concerned_by_job(&self, run: Option<String>, keys: &mut BTreeSet<Key>) {
+        let run = run.and_then(|uid| self.runs_by_uid.get(&uid));
+        keys.extend(run.cloned().map(Key::AnalysisRun));
     }
 
     pub(super) fn other_applied(&mut self, kind: Kind, identity: Identity, view: View, keys: &mut BTreeSet<Key>) {

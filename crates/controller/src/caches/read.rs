@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use serin_api::{AnalysisRun, Rollout};
+use serin_core::analysis::job::Job;
 use serin_core::rollout::observed::{Found, Pod, Raw, ReplicaSet, Template, TemplateKey, VirtualServiceKey, Workload};
 
 use super::references::{Reference, template_key, template_reference};
@@ -40,6 +41,7 @@ impl Caches {
             Kind::ReplicaSet => self.replica_sets.get(name).map(|e| (&e.version, &e.view.uid)),
             Kind::Pod => self.pods.get(name).map(|e| (&e.version, &e.view.uid)),
             Kind::AnalysisRun => self.runs.get(name).map(|e| (&e.version, &e.uid)),
+            Kind::Job | Kind::JobPod => self.jobs.shown(kind, name),
             Kind::Deployment
             | Kind::PodTemplate
             | Kind::Service
@@ -58,6 +60,7 @@ impl Caches {
             Kind::ReplicaSet => Box::new(self.replica_sets.keys().cloned()),
             Kind::Pod => Box::new(self.pods.keys().cloned()),
             Kind::AnalysisRun => Box::new(self.runs.keys().cloned()),
+            Kind::Job | Kind::JobPod => self.jobs.names(kind),
             Kind::Deployment
             | Kind::PodTemplate
             | Kind::Service
@@ -86,6 +89,11 @@ impl Caches {
     pub(crate) fn analysis_run(&self, name: &ObjectName) -> Option<Subject<AnalysisRun>> {
         let entry = self.runs.get(name)?;
         Some(Subject { object: entry.run.clone(), status: entry.status.clone() })
+    }
+
+    /// The Jobs that an AnalysisRun owns, by name.
+    pub(crate) fn jobs_of(&self, name: &ObjectName) -> BTreeMap<String, Job> {
+        self.runs.get(name).map(|entry| self.jobs.of_run(&entry.uid)).unwrap_or_default()
     }
 
     /// The object that the Rollout's `workloadRef` names.

@@ -69,7 +69,8 @@ pub(super) fn violation(observed: &Observed, spec: &Spec, mesh: &Mesh<'_>, plan:
         | Effect::RelabelPod { .. }
         | Effect::CreateAnalysisRun { .. }
         | Effect::TerminateAnalysisRun { .. }
-        | Effect::DeleteAnalysisRun { .. } => None,
+        | Effect::DeleteAnalysisRun { .. }
+        | Effect::DeleteJob { .. } => None,
     })
 }
 

@@ -11,6 +11,8 @@ mod golden;
 #[cfg(test)]
 mod handover;
 #[cfg(test)]
+mod jobs;
+#[cfg(test)]
 mod kubectl;
 #[cfg(test)]
 mod live;

@@ -50,7 +50,8 @@ pub(crate) fn violation(observed: &Observed, spec: &Spec, services: &Services<'_
         | Effect::ApplySubsets { .. }
         | Effect::CreateAnalysisRun { .. }
         | Effect::TerminateAnalysisRun { .. }
-        | Effect::DeleteAnalysisRun { .. } => None,
+        | Effect::DeleteAnalysisRun { .. }
+        | Effect::DeleteJob { .. } => None,
     })
 }
 

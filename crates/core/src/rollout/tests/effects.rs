@@ -55,6 +55,7 @@ impl World {
             Effect::DeleteAnalysisRun { name, .. } => {
                 self.observed.analysis_runs.retain(|run| run.metadata.name.as_deref() != Some(name));
             }
+            Effect::DeleteJob { name, .. } => panic!("a Rollout has no Jobs, and none of the name {name}"),
         }
         self.let_live();
     }
