@@ -47,7 +47,14 @@ fn analysis<'s>(scene: &'s Scene<'_>, state: &State, kind: RunKind) -> Option<&'
         RunKind::Background => scene.spec.canary.background.as_ref().map(|background| &background.analysis),
         RunKind::Step => match state.current_step(scene.spec) {
             Some(Step::Analysis(analysis)) => Some(analysis),
-            Some(Step::SetWeight(_) | Step::Pause(_) | Step::SetCanaryScale(_)) | None => None,
+            Some(
+                Step::SetWeight(_)
+                | Step::Pause(_)
+                | Step::SetCanaryScale(_)
+                | Step::SetHeaderRoute(_)
+                | Step::SetMirrorRoute(_),
+            )
+            | None => None,
         },
     }
 }

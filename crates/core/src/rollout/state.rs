@@ -166,7 +166,8 @@ impl State {
     pub(crate) fn waits_on_purpose(&self, spec: &Spec) -> bool {
         let on_waiting_step = match self.current_step(spec) {
             Some(Step::Pause(_) | Step::Analysis(_)) => true,
-            Some(Step::SetWeight(_) | Step::SetCanaryScale(_)) | None => false,
+            Some(Step::SetWeight(_) | Step::SetCanaryScale(_) | Step::SetHeaderRoute(_) | Step::SetMirrorRoute(_))
+            | None => false,
         };
         !self.pauses.is_empty() || (self.is_updating() && on_waiting_step) || self.aborted.is_some()
     }

@@ -40,6 +40,7 @@ fn of_hold(hold: &Hold) -> Option<Wake> {
         | Hold::CanaryNotAvailable { .. }
         | Hold::StableNotAvailable { .. }
         | Hold::WeightNotObserved { .. }
+        | Hold::RoutesNotObserved { .. }
         | Hold::SideNotSwitched { .. }
         | Hold::AnalysisRunning { .. }
         | Hold::NoData { .. }

@@ -296,8 +296,14 @@ impl World {
 
     /// Canary weight of the first VirtualService.
     pub(super) fn weight(&self) -> i64 {
+        let split = self.http().iter().find(|route| route["route"][1].is_object());
+        split.expect("a split")["route"][1]["weight"].as_i64().expect("a weight")
+    }
+
+    /// HTTP routes of the first VirtualService.
+    pub(super) fn http(&self) -> &[Value] {
         let (_, found) = self.observed.virtual_services.first_key_value().expect("a VirtualService");
-        found.present().expect("present").object["spec"]["http"][0]["route"][1]["weight"].as_i64().expect("a weight")
+        found.present().expect("present").object["spec"]["http"].as_array().expect("routes")
     }
 
     /// The ReplicaSet of an image.
