@@ -71,8 +71,8 @@ fn header_routes_are_guarded() {
         routes(&json!([{"op": "add", "path": "/spec/http/0", "value": route}]))
     };
     check("a route of a managed name", &world, header("header"), None);
-    let more = Some("a route patch would change more than our weights");
-    check("a route of another name", &world, header("other"), more);
+    let foreign = Some("the patched routes cannot be read");
+    check("a route of another name", &world, header("other"), foreign);
     world.break_image("v2", true);
     let unserved = Some("a header route would send requests to a canary without ready pods");
     check("a canary that is broken", &world, header("header"), unserved);
