@@ -21,6 +21,8 @@ struct Story {
 
 const GOOD: Story = Story { file: "short", conduct: Conduct::Healthy };
 const BAD: Story = Story { file: "short", conduct: Conduct::Errors };
+const ROUTES: Story = Story { file: "routes", conduct: Conduct::Healthy };
+const BAD_ROUTES: Story = Story { file: "routes", conduct: Conduct::Errors };
 const SERVICES_ONLY: Story = Story { file: "services", conduct: Conduct::Healthy };
 
 /// How long a stopped controller stays away.
@@ -142,6 +144,16 @@ fn a_crash_after_any_write_of_an_abort_changes_nothing() {
 #[test]
 fn a_crash_before_any_write_with_services_as_sides_changes_nothing() {
     check_crashes(SERVICES_ONLY, Crash::Before);
+}
+
+#[test]
+fn a_crash_before_any_write_of_header_and_mirror_routes_changes_nothing() {
+    check_crashes(ROUTES, Crash::Before);
+}
+
+#[test]
+fn a_crash_after_any_write_of_an_abort_with_header_and_mirror_routes_changes_nothing() {
+    check_crashes(BAD_ROUTES, Crash::After);
 }
 
 /// Lets every `period`-th request fail.
