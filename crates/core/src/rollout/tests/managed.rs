@@ -112,7 +112,7 @@ fn nothing_of_them_outlives_the_update() {
         world.settle();
         assert_eq!(routes(&world), ["header", "main 0"], "{case}: and come again for v3");
         assert_eq!(
-            world.subset("canary").or(world.service("web-canary")),
+            world.subset("canary").or_else(|| world.service("web-canary")),
             Some(world.rs("v3").hash.as_str()),
             "{case}"
         );
