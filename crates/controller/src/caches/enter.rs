@@ -11,7 +11,7 @@ use super::decode::{self, Identity};
 use super::references::{self, Reference};
 use super::{Caches, OtherEntry, PodEntry, ReplicaSetEntry, RolloutEntry, RunEntry, View};
 use crate::change::{Key, Kind, ObjectName};
-use crate::farewell::manager;
+use crate::farewell::setters;
 
 impl Caches {
     pub(super) fn rollout_applied(&mut self, identity: Identity, object: &Value, keys: &mut BTreeSet<Key>) {
@@ -214,13 +214,9 @@ impl Caches {
     /// The Rollouts that name an object, or a template that includes it, however indirectly; and one that the object says
     /// it was set by, although there is none of that name any more.
     pub(super) fn concerned_by_other(&self, reference: &Reference, keys: &mut BTreeSet<Key>) {
-        if let Some(View::Raw(raw)) = self.view(reference)
-            && let Some(rollout) = manager(reference.0, raw)
-        {
-            let rollout = ObjectName::new(&reference.1.namespace, rollout);
-            if !self.rollouts.contains_key(&rollout) {
-                keys.insert(Key::Rollout(rollout));
-            }
+        if let Some(View::Raw(raw)) = self.view(reference) {
+            let setters = setters(reference.0, &reference.1, raw);
+            keys.extend(setters.into_iter().filter(|name| !self.rollouts.contains_key(name)).map(Key::Rollout));
         }
         let mut seen = BTreeSet::from([reference.clone()]);
         let mut open = vec![reference.clone()];

@@ -11,7 +11,7 @@ use serin_core::rollout::observed::{Found, Pod, Raw, ReplicaSet, Template, Templ
 use super::references::{Reference, template_key, template_reference};
 use super::{Caches, RolloutEntry, View};
 use crate::change::{Kind, ObjectName};
-use crate::farewell::manager;
+use crate::farewell::setters;
 use crate::ledger::Shown;
 
 /// An object that is decided about, with its status as it really is.
@@ -191,19 +191,20 @@ impl Caches {
         templates
     }
 
-    /// Objects in its namespace that say that this Rollout set them.
+    /// Objects that say that this Rollout set them: in its namespace, but for VirtualServices, which may be anywhere.
     pub(crate) fn left_behind(&self, rollout: &ObjectName) -> Vec<(Kind, ObjectName, Raw)> {
         let of_kind = |kind: Kind| {
-            let first = (kind, ObjectName::new(&rollout.namespace, ""));
+            let anywhere = kind == Kind::VirtualService;
+            let first = (kind, ObjectName::new(if anywhere { "" } else { &rollout.namespace }, ""));
             self.others
                 .range(first..)
-                .take_while(move |((k, name), _)| *k == kind && name.namespace == rollout.namespace)
+                .take_while(move |((k, name), _)| *k == kind && (anywhere || name.namespace == rollout.namespace))
         };
-        [Kind::DestinationRule, Kind::Service]
+        [Kind::DestinationRule, Kind::Service, Kind::VirtualService]
             .into_iter()
             .flat_map(of_kind)
             .filter_map(|((kind, name), entry)| match &entry.view {
-                View::Raw(raw) if manager(*kind, raw) == Some(&rollout.name) => {
+                View::Raw(raw) if setters(*kind, name, raw).contains(rollout) => {
                     Some((*kind, name.clone(), raw.clone()))
                 }
                 View::Raw(_) | View::Workload(_) | View::Template(_) => None,

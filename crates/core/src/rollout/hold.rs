@@ -60,6 +60,11 @@ pub enum Hold {
         /// Canary weight read from the routes, in percent.
         observed: i32,
     },
+    /// The header and mirror routes that the steps ask for are not all there yet, or others still are.
+    RoutesNotObserved {
+        /// Name of the VirtualService.
+        virtual_service: String,
+    },
     /// A subset or Service does not stand for its revision yet.
     SideNotSwitched {
         /// Which side or subset.
@@ -127,6 +132,7 @@ impl Hold {
             Hold::PreviewNotAvailable { .. } => "PreviewNotAvailable",
             Hold::StableNotAvailable { .. } => "StableNotAvailable",
             Hold::WeightNotObserved { .. } => "WeightNotObserved",
+            Hold::RoutesNotObserved { .. } => "RoutesNotObserved",
             Hold::SideNotSwitched { .. } => "SideNotSwitched",
             Hold::Propagating { .. } => "Propagating",
             Hold::AnalysisRunning { .. } => "AnalysisRunning",
@@ -152,6 +158,7 @@ impl Hold {
             | Hold::PreviewNotAvailable { .. }
             | Hold::StableNotAvailable { .. }
             | Hold::WeightNotObserved { .. }
+            | Hold::RoutesNotObserved { .. }
             | Hold::SideNotSwitched { .. }
             | Hold::Propagating { .. }
             | Hold::AnalysisRunning { .. }
@@ -192,6 +199,12 @@ impl fmt::Display for Hold {
             }
             Hold::WeightNotObserved { desired, observed } => {
                 write!(f, "the routes give the canary {observed} %, {desired} % is wanted")
+            }
+            Hold::RoutesNotObserved { virtual_service } => {
+                write!(
+                    f,
+                    "VirtualService {virtual_service} does not have the header and mirror routes of this step yet"
+                )
             }
             Hold::SideNotSwitched { side, hash } => write!(f, "{side} does not yet stand for revision {hash}"),
             Hold::Propagating { change, until } => {

@@ -13,6 +13,7 @@ mod handover;
 mod history;
 pub mod hold;
 mod invalid;
+mod managed;
 mod mesh;
 mod metadata;
 pub mod observed;

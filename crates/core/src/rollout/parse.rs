@@ -3,6 +3,7 @@
 mod analysis;
 mod blue_green;
 mod canary;
+mod managed;
 mod metadata;
 mod percent;
 mod references;
@@ -20,6 +21,7 @@ use serde_json::Value;
 use serin_api::{RolloutAnalysis, RolloutSpec, TcpRoute, TlsRoute};
 
 use crate::field_error::FieldError;
+use crate::istio::Selection;
 use crate::rollout::observed::{Observed, VirtualServiceKey};
 use crate::rollout::step::Steps;
 
@@ -101,12 +103,44 @@ pub struct Canary {
     pub scale_down_delay_revisions: Option<i32>,
     /// Time before an aborted canary is scaled down; `None` keeps it.
     pub abort_scale_down_delay: Option<TimeDelta>,
+    /// Whether stable has no more pods than its share of the traffic needs while an update runs.
+    pub dynamic_stable_scale: bool,
+    /// Pods that a revision has at least if its weight gives it any, with traffic routing.
+    pub pods_min: i32,
+    /// Pods of the new revision that must be available to go on.
+    pub threshold: Threshold,
     /// Who splits the traffic; `None` if the numbers of pods do.
     pub routing: Option<Routing>,
     /// The Service that selects the canary pods.
     pub canary_service: Option<String>,
     /// The Service that selects the stable pods.
     pub stable_service: Option<String>,
+}
+
+/// How many of the pods that a revision should have must be available to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threshold {
+    /// All of them.
+    All,
+    /// A share in percent, from 0 to 100; rounded up.
+    Percent(i32),
+    /// A number, or all of them if they are fewer.
+    Pods(i32),
+}
+
+impl Threshold {
+    /// Pods that must be available where `wanted` should be there.
+    #[must_use]
+    pub fn of(self, wanted: i32) -> i32 {
+        match self {
+            Threshold::All => wanted,
+            Threshold::Percent(percent) => {
+                let pods = (i64::from(wanted.max(0)) * i64::from(percent.clamp(0, 100)) + 99) / 100;
+                i32::try_from(pods).unwrap_or(wanted)
+            }
+            Threshold::Pods(pods) => pods.min(wanted),
+        }
+    }
 }
 
 /// An analysis that runs beside the steps.
@@ -125,6 +159,8 @@ pub struct Routing {
     pub virtual_services: Vec<VirtualServiceRef>,
     /// The DestinationRule; `None` for a split by Services.
     pub destination_rule: Option<DestinationRuleRef>,
+    /// Names of routes that header and mirror steps may make, each once, in their order.
+    pub managed_routes: Vec<String>,
 }
 
 /// A VirtualService and which of its routes are split; an empty list means the only route there is.
@@ -138,6 +174,19 @@ pub struct VirtualServiceRef {
     pub tls_routes: Vec<TlsRoute>,
     /// TCP routes.
     pub tcp_routes: Vec<TcpRoute>,
+}
+
+impl VirtualServiceRef {
+    /// What its routes are picked by, where `managed` are names of routes that never carry weight of their own.
+    #[must_use]
+    pub fn selection(&self, managed: &[String]) -> Selection {
+        Selection {
+            routes: self.routes.clone(),
+            tls_routes: self.tls_routes.clone(),
+            tcp_routes: self.tcp_routes.clone(),
+            managed: managed.to_vec(),
+        }
+    }
 }
 
 /// A DestinationRule in the Rollout's namespace, and two of its subsets.

@@ -59,7 +59,14 @@ fn analysis<'s>(scene: &'s Scene<'_>, state: &State, kind: RunKind) -> Option<&'
         RunKind::Background => scene.spec.canary.background.as_ref().map(|background| &background.analysis),
         RunKind::Step => match state.current_step(scene.spec) {
             Some(Step::Analysis(analysis)) => Some(analysis),
-            Some(Step::SetWeight(_) | Step::Pause(_) | Step::SetCanaryScale(_)) | None => None,
+            Some(
+                Step::SetWeight(_)
+                | Step::Pause(_)
+                | Step::SetCanaryScale(_)
+                | Step::SetHeaderRoute(_)
+                | Step::SetMirrorRoute(_),
+            )
+            | None => None,
         },
         RunKind::PrePromotion => scene.spec.blue_green.as_ref()?.analysis_before.as_ref(),
         RunKind::PostPromotion => scene.spec.blue_green.as_ref()?.analysis_after.as_ref(),

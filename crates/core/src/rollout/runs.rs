@@ -136,7 +136,7 @@ fn end_unwanted(scene: &Scene<'_>, state: &State) -> Vec<Planned> {
 ///
 /// That there is no data of a canary without traffic is as it should be: to wait for it would be to wait for ever.
 pub(crate) fn holds(scene: &Scene<'_>, state: &State) -> Vec<Hold> {
-    let has_traffic = scene.mesh.as_ref().is_none_or(|mesh| mesh.weight_carried_by(&state.current_hash) > 0);
+    let has_traffic = scene.mesh.as_ref().is_none_or(|mesh| mesh.weight_of(&state.current_hash) > 0);
     let counts =
         |kind: RunKind, hold: &Hold| has_traffic || kind != RunKind::Background || !matches!(hold, Hold::NoData { .. });
     RunKind::ALL

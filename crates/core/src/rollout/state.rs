@@ -172,7 +172,8 @@ impl State {
     pub(crate) fn waits_on_purpose(&self, spec: &Spec) -> bool {
         let on_waiting_step = match self.current_step(spec) {
             Some(Step::Pause(_) | Step::Analysis(_)) => true,
-            Some(Step::SetWeight(_) | Step::SetCanaryScale(_)) | None => false,
+            Some(Step::SetWeight(_) | Step::SetCanaryScale(_) | Step::SetHeaderRoute(_) | Step::SetMirrorRoute(_))
+            | None => false,
         };
         let runs = [&self.blue_green.before_switch, &self.blue_green.after_switch];
         let on_run = runs.into_iter().flatten().any(|run| run.phase != "Successful");

@@ -6,7 +6,8 @@ use crate::plan::Event;
 use crate::rollout::Hold;
 use crate::rollout::step::Step;
 
-use super::replicas::{canary_is_scaled, canary_wanted, is_fully_available};
+use super::managed;
+use super::replicas::{canary_is_scaled, canary_wanted, may_be_promoted};
 use super::runs;
 use super::scene::Scene;
 use super::state::{INCONCLUSIVE_PAUSE, Pause, STEP_PAUSE, State};
@@ -139,8 +140,10 @@ pub(super) fn source_silent(scene: &Scene<'_>, state: &State) -> Option<Hold> {
 
 fn step_incomplete(scene: &Scene<'_>, state: &State) -> Option<Hold> {
     match state.current_step(scene.spec)? {
-        Step::SetWeight(_) | Step::SetCanaryScale(_) => {
-            pods_not_scaled(scene, state).or_else(|| weight_not_observed(scene, state))
+        Step::SetWeight(_) | Step::SetCanaryScale(_) | Step::SetHeaderRoute(_) | Step::SetMirrorRoute(_) => {
+            pods_not_scaled(scene, state)
+                .or_else(|| weight_not_observed(scene, state))
+                .or_else(|| managed::not_observed(scene, state))
         }
         Step::Pause(duration) => pause_not_over(scene, state, duration.as_ref()),
         Step::Analysis(_) => match &state.step_run {
@@ -201,7 +204,7 @@ fn weight_not_observed(scene: &Scene<'_>, state: &State) -> Option<Hold> {
 
 fn revision_not_available(scene: &Scene<'_>, _: &State) -> Option<Hold> {
     let rs = scene.new_replica_set();
-    (!is_fully_available(scene.spec, rs)).then(|| Hold::CanaryNotAvailable {
+    (!may_be_promoted(scene.spec, rs)).then(|| Hold::CanaryNotAvailable {
         available: rs.map_or(0, |rs| rs.replicas_available),
         desired: scene.spec.replicas,
     })

@@ -45,6 +45,7 @@ fn of_hold(hold: &Hold) -> Option<Wake> {
         | Hold::PreviewNotAvailable { .. }
         | Hold::StableNotAvailable { .. }
         | Hold::WeightNotObserved { .. }
+        | Hold::RoutesNotObserved { .. }
         | Hold::SideNotSwitched { .. }
         | Hold::AnalysisRunning { .. }
         | Hold::NoData { .. }

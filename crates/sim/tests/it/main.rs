@@ -19,6 +19,8 @@ mod live;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod routes;
+#[cfg(test)]
 mod shapes;
 #[cfg(test)]
 mod shell_crash;

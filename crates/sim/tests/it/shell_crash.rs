@@ -24,6 +24,8 @@ const BAD: Story = Story { file: "short", conduct: Conduct::Errors };
 const BLUE_GREEN: Story = Story { file: "blue_green", conduct: Conduct::Healthy };
 const BLUE_GREEN_BAD: Story = Story { file: "blue_green", conduct: Conduct::Errors };
 const JOBS_TOO: Story = Story { file: "jobs", conduct: Conduct::Healthy };
+const ROUTES: Story = Story { file: "routes", conduct: Conduct::Healthy };
+const BAD_ROUTES: Story = Story { file: "routes", conduct: Conduct::Errors };
 const SERVICES_ONLY: Story = Story { file: "services", conduct: Conduct::Healthy };
 
 /// How long a stopped controller stays away.
@@ -161,6 +163,16 @@ fn a_crash_after_any_write_of_a_switch_and_back_changes_nothing() {
 fn a_crash_around_any_write_with_jobs_changes_nothing() {
     check_crashes(JOBS_TOO, Crash::Before);
     check_crashes(JOBS_TOO, Crash::After);
+}
+
+#[test]
+fn a_crash_before_any_write_of_header_and_mirror_routes_changes_nothing() {
+    check_crashes(ROUTES, Crash::Before);
+}
+
+#[test]
+fn a_crash_after_any_write_of_an_abort_with_header_and_mirror_routes_changes_nothing() {
+    check_crashes(BAD_ROUTES, Crash::After);
 }
 
 /// Lets every `period`-th request fail.

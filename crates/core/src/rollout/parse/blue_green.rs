@@ -7,7 +7,7 @@ use crate::rollout::step::Steps;
 
 use super::canary::disturbance;
 use super::report::Report;
-use super::{BlueGreen, Canary, Metadata};
+use super::{BlueGreen, Canary, Metadata, Threshold};
 
 /// Where the strategy stands in the Rollout.
 const FIELD: &str = "spec.strategy.blueGreen";
@@ -35,6 +35,9 @@ pub(super) fn read(wire: &BlueGreenStrategy, revisions_max: i32, report: &mut Re
         scale_down_delay,
         scale_down_delay_revisions: delay_limit(wire, revisions_max, report),
         abort_scale_down_delay: Some(after_abort).filter(|delay| *delay > TimeDelta::zero()),
+        dynamic_stable_scale: false,
+        pods_min: 0,
+        threshold: Threshold::All,
         routing: None,
         canary_service: None,
         stable_service: None,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::istio::destination_rule::{host, missing_subset, subset_labels};
-use crate::istio::routes::{RouteError, Selection, select};
+use crate::istio::routes::{RouteError, select};
 use crate::istio::service::conflicts;
 use crate::istio::virtual_service::{Side, Sides, check_destinations};
 use crate::rollout::observed::{Found, Observed, Raw};
@@ -31,6 +31,7 @@ pub(super) fn check(observed: &Observed, canary: &Canary, workload: Option<&Work
     let istio = observed.rollout.spec.strategy.canary.as_ref();
     let istio = istio.and_then(|canary| canary.traffic_routing.as_ref()).and_then(|routing| routing.istio.as_ref());
     for (index, reference) in routing.virtual_services.iter().enumerate() {
+        let reference = (reference, routing.managed_routes.as_slice());
         check_virtual_service(observed, reference, &name_field(istio, index), &sides, report);
     }
 }
@@ -111,7 +112,7 @@ fn check_destination_rule(observed: &Observed, reference: &DestinationRuleRef, r
 
 fn check_virtual_service(
     observed: &Observed,
-    reference: &VirtualServiceRef,
+    (reference, managed): (&VirtualServiceRef, &[String]),
     field: &str,
     sides: &Sides,
     report: &mut Report,
@@ -119,13 +120,7 @@ fn check_virtual_service(
     let name = reference.key.name.as_str();
     let what = ("virtualservices.networking.istio.io", name);
     let Some(raw) = present(observed.virtual_services.get(&reference.key), field, what, report) else { return };
-    let selection = Selection {
-        routes: reference.routes.clone(),
-        tls_routes: reference.tls_routes.clone(),
-        tcp_routes: reference.tcp_routes.clone(),
-        managed: Vec::new(),
-    };
-    match select(&raw.object, &selection) {
+    match select(&raw.object, &reference.selection(managed)) {
         Err(errors) => {
             for error in errors {
                 report.invalid(field, name, in_upstreams_words(&error));

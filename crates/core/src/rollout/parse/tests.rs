@@ -7,6 +7,7 @@ use serde_json::json;
 use serin_api::Rollout;
 
 use super::*;
+use crate::istio::ManagedKind;
 use crate::rollout::observed::{Found, Raw, Settings, Template, TemplateKey, Workload, Writer};
 use crate::rollout::step::{CanaryScale, Step};
 
@@ -229,6 +230,111 @@ fn steps_are_read() {
             Step::SetCanaryScale(CanaryScale::MatchTrafficWeight),
         ]
     );
+}
+
+#[test]
+fn header_and_mirror_steps_are_read() {
+    let managed = json!({"trafficRouting": {"managedRoutes": [{"name": "h"}, {"name": "m"}]}});
+    let header = json!([{"headerName": "a", "headerValue": {"exact": "b"}}, {"headerName": "c", "headerValue": {"regex": "d.*"}}]);
+    let mirror = json!([{"method": {"exact": "GET"}, "path": {"prefix": "/"}, "headers": {"a": {"exact": "b"}}}]);
+    let steps = json!([
+        {"setHeaderRoute": {"name": "h", "match": header}}, {"setMirrorRoute": {"name": "m", "match": mirror, "percentage": 5}},
+        {"setHeaderRoute": {"name": "h"}},
+    ]);
+    let spec = World::new().with_canary(&managed).with_steps(&steps).spec();
+    assert_eq!(spec.canary.routing.clone().expect("routing").managed_routes, ["h", "m"]);
+    let both = spec.canary.steps.routes_at(1);
+    assert_eq!(
+        both[0].matches,
+        [json!({"headers": {"a": {"exact": "b"}}}), json!({"headers": {"c": {"regex": "d.*"}}})]
+    );
+    let mirror = json!({"method": {"exact": "GET"}, "uri": {"prefix": "/"}, "headers": {"a": {"exact": "b"}}});
+    assert_eq!((both[1].kind, &both[1].matches), (ManagedKind::Mirror { percentage: 5 }, &vec![mirror]));
+    let left: Vec<String> = spec.canary.steps.routes_at(2).into_iter().map(|route| route.name).collect();
+    assert_eq!(left, ["m"], "without a match a step removes its route");
+}
+
+#[test]
+fn header_and_mirror_steps_are_checked() {
+    let steps = |name: &str, value: &Value| json!([{"setHeaderRoute": {"name": name, "match": [{"headerName": "a", "headerValue": value}]}}]);
+    let exact = json!({"exact": "b"});
+    let field = "spec.strategy.canary.steps[0].setHeaderRoute";
+    check(
+        "no names",
+        &World::new().with_steps(&steps("h", &exact)),
+        &[&format!(
+            "{field}: Invalid value: \"h\": Rollout has missing field 'spec.strategy.canary.trafficRouting.managedRoutes'"
+        )],
+    );
+    let managed = json!({"trafficRouting": {"managedRoutes": [{"name": "h"}]}});
+    let world = || World::new().with_canary(&managed);
+    check("a name that is listed", &world().with_steps(&steps("h", &exact)), &[]);
+    check(
+        "another name",
+        &world().with_steps(&steps("x", &exact)),
+        &[&format!(
+            "{field}: Invalid value: \"x\": Steps define a route that does not exist in \
+             spec.strategy.canary.trafficRouting.managedRoutes"
+        )],
+    );
+    check(
+        "two values",
+        &world().with_steps(&steps("h", &json!({"exact": "b", "prefix": "b"}))),
+        &[&format!(
+            "{field}.match[0].headerValue: Invalid value: \"\": StringMatch match value must have exactly one of the \
+             following: exact, regex, prefix"
+        )],
+    );
+    check(
+        "no value",
+        &world().with_steps(&steps("h", &json!({}))),
+        &[&format!(
+            "{field}.match[0].headerValue: Invalid value: \"\": StringMatch value missed, match value must have one of the \
+             following: exact, regex, prefix"
+        )],
+    );
+    check(
+        "no routing",
+        &World::basic().with_steps(&steps("h", &exact)),
+        &[&format!(
+            "{field}: Invalid value: \"\": SetHeaderRoute requires TrafficRouting, supports Istio and ALB and Apisix"
+        )],
+    );
+    let mirror = json!([{"setMirrorRoute": {"name": "h", "match": [{}], "percentage": 101}}]);
+    let field = "spec.strategy.canary.steps[0].setMirrorRoute";
+    check(
+        "a mirror of nothing",
+        &world().with_steps(&mirror),
+        &[
+            &format!("{field}.percentage: Invalid value: 101: percentage needs to be between 0 and 100"),
+            &format!("{field}.match[0]: Required value: a match needs a method, a path or headers"),
+        ],
+    );
+}
+
+#[test]
+fn numbers_of_pods_are_checked() {
+    let field = "spec.strategy.canary";
+    check(
+        "a stable side that nothing measures",
+        &World::basic().with_canary(&json!({"dynamicStableScale": true})),
+        &[&format!(
+            "{field}.dynamicStableScale: Invalid value: true: Canary dynamicStableScale can only be used with traffic routing"
+        )],
+    );
+    check(
+        "a stable side that both stays and goes",
+        &World::new().with_canary(&json!({"dynamicStableScale": true, "scaleDownDelaySeconds": 5})),
+        &[&format!(
+            "{field}.dynamicStableScale: Invalid value: true: Canary dynamicStableScale cannot be used with scaleDownDelaySeconds"
+        )],
+    );
+    check(
+        "an unknown kind of threshold",
+        &World::new().with_canary(&json!({"replicaProgressThreshold": {"type": "Share", "value": 1}})),
+        &[&format!("{field}.replicaProgressThreshold.type: Invalid value: \"Share\": must be Percent or Pods")],
+    );
+    assert_eq!((Threshold::Percent(50).of(5), Threshold::Percent(50).of(0), Threshold::Pods(3).of(2)), (3, 0, 2));
 }
 
 #[test]

@@ -132,8 +132,12 @@ impl World {
                     seen_at: now,
                 });
             }
-            for pod in own.iter_mut().filter(|pod| pod.ready != is_ready) {
-                (pod.ready, pod.seen_at) = (is_ready, now);
+            let ready_max = self.ready_max.get(image(&rs.template)).copied().unwrap_or(usize::MAX);
+            for (number, pod) in own.iter_mut().enumerate() {
+                let is_ready = is_ready && number < ready_max;
+                if pod.ready != is_ready {
+                    (pod.ready, pod.seen_at) = (is_ready, now);
+                }
             }
             let ready = i32::try_from(own.iter().filter(|pod| pod.ready).count()).expect("few");
             rs.replicas_actual = rs.replicas;

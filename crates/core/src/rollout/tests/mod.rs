@@ -8,6 +8,7 @@ mod deadlines;
 mod effects;
 mod guard;
 mod lag;
+mod managed;
 mod overwrites;
 mod revisions;
 mod scaling;

@@ -30,7 +30,7 @@ fn harmless() -> impl Strategy<Value = Action> {
         1 => (1..7).prop_map(Action::Scale),
         1 => any::<bool>().prop_map(Action::Paused),
         4 => proptest::sample::select(status.to_vec()).prop_map(Action::Status),
-        1 => (0..3_u8).prop_map(Action::Steps),
+        1 => (0..4_u8).prop_map(Action::Steps),
         2 => proptest::sample::select(vec!["Running", "Successful", "Failed", "Inconclusive"]).prop_map(Action::Report),
         6 => (1..8_usize).prop_map(Action::Turns),
         2 => (0..4_usize).prop_map(Action::Crash),
@@ -59,6 +59,8 @@ fn world(kind: usize) -> World {
         BLUE_GREEN => return World::blue_green().with_template().with_blue_green(&switching(0)),
         _ => World::basic(),
     };
+    let managed = json!({"trafficRouting": {"managedRoutes": [{"name": "header"}, {"name": "mirror"}]}});
+    let world = if kind < 4 { world.canary(&managed) } else { world };
     let analysis = json!({"templates": [{"templateName": "check"}], "startingStep": 1});
     world.with_template().canary(&json!({"analysis": analysis})).steps(&steps(0))
 }
@@ -68,6 +70,11 @@ fn steps(variant: u8) -> Value {
         0 => json!([{"setWeight": 20}, {"pause": {}}, {"setWeight": 60}, {"pause": {"duration": 10}}]),
         1 => json!([{"setWeight": 100}, {"pause": {}}, {"setWeight": 10},
                     {"analysis": {"templates": [{"templateName": "check"}]}}]),
+        2 => json!([{"setCanaryScale": {"replicas": 1}},
+                    {"setHeaderRoute": {"name": "header", "match": [{"headerName": "a", "headerValue": {"exact": "b"}}]}},
+                    {"pause": {}}, {"setWeight": 30},
+                    {"setMirrorRoute": {"name": "mirror", "match": [{"path": {"prefix": "/"}}]}},
+                    {"pause": {}}, {"setHeaderRoute": {"name": "header"}}, {"setCanaryScale": {"replicas": 0}}]),
         _ => json!([]),
     }
 }
@@ -96,6 +103,7 @@ fn act(world: &mut World, action: &Action) {
         Action::Steps(variant) if world.observed.rollout.spec.strategy.blue_green.is_some() => {
             world.set_spec(&json!({"strategy": {"blueGreen": switching(*variant)}}));
         }
+        Action::Steps(2) if world.observed.virtual_services.is_empty() => {}
         Action::Steps(variant) => world.set_spec(&json!({"strategy": {"canary": {"steps": steps(*variant)}}})),
         Action::Report(phase) => report(world, phase),
         Action::Turns(turns) => (0..*turns).for_each(|_| drop(world.turn())),
@@ -163,8 +171,8 @@ fn walks_that_once_led_nowhere_lead_home() {
     let skip = json!({"controllerPause": false, "currentStepIndex": 3, "pauseConditions": null});
     check("steps skipped before the first weight", 0, &[Image(2), Crash(2), Pass(1), Status(skip.clone())]);
     check("new steps skipped before the first weight", 3, &[Steps(1), Image(2), Turns(1), Pass(1), Status(skip)]);
-    check("no pods while both sides change", 3, &[Image(2), Steps(2), Turns(1), Scale(0), Turns(1)]);
-    check("no pods in the middle of an update", 0, &[Image(2), Turns(4), Steps(2), Scale(0), Crash(0)]);
+    check("no pods while both sides change", 3, &[Image(2), Steps(3), Turns(1), Scale(0), Turns(1)]);
+    check("no pods in the middle of an update", 0, &[Image(2), Turns(4), Steps(3), Scale(0), Crash(0)]);
 }
 
 proptest! {

@@ -25,6 +25,8 @@ pub(super) struct World {
     pub(super) told: Vec<String>,
     /// Images whose pods never become ready.
     pub(super) broken: BTreeSet<String>,
+    /// How many pods of an image become ready.
+    pub(super) ready_max: BTreeMap<String, usize>,
     lag: Lag,
     pub(super) versions: u64,
 }
@@ -59,7 +61,14 @@ impl World {
             analysis_runs: Vec::new(),
             settings: Settings::default(),
         };
-        World { observed, told: Vec::new(), broken: BTreeSet::new(), lag: Lag::default(), versions: 0 }
+        World {
+            observed,
+            told: Vec::new(),
+            broken: BTreeSet::new(),
+            ready_max: BTreeMap::new(),
+            lag: Lag::default(),
+            versions: 0,
+        }
     }
 
     /// Split by the subsets of a DestinationRule, whose labels are roles that pods get and lose.
@@ -320,8 +329,14 @@ impl World {
 
     /// Canary weight of the first VirtualService.
     pub(super) fn weight(&self) -> i64 {
+        let split = self.http().iter().find(|route| route["route"][1].is_object());
+        split.expect("a split")["route"][1]["weight"].as_i64().expect("a weight")
+    }
+
+    /// HTTP routes of the first VirtualService.
+    pub(super) fn http(&self) -> &[Value] {
         let (_, found) = self.observed.virtual_services.first_key_value().expect("a VirtualService");
-        found.present().expect("present").object["spec"]["http"][0]["route"][1]["weight"].as_i64().expect("a weight")
+        found.present().expect("present").object["spec"]["http"].as_array().expect("routes")
     }
 
     /// The ReplicaSet of an image.
@@ -363,6 +378,12 @@ impl World {
         } else {
             self.broken.remove(tag)
         };
+        self.let_live();
+    }
+
+    /// Lets no more than some pods of an image be ready.
+    pub(super) fn keep_ready(&mut self, tag: &str, ready_max: i32) {
+        self.ready_max.insert(tag.to_owned(), usize::try_from(ready_max).expect("not negative"));
         self.let_live();
     }
 
