@@ -111,6 +111,13 @@ pub enum Effect {
         /// Its UID, a precondition.
         uid: String,
     },
+    /// Deletes a Job whose measurement is over, with its pods.
+    DeleteJob {
+        /// Name of the Job.
+        name: String,
+        /// Its UID, a precondition.
+        uid: String,
+    },
 }
 
 /// The kinds that effects write to.
@@ -130,6 +137,8 @@ pub enum Target {
     DestinationRule,
     /// argoproj.io AnalysisRun.
     AnalysisRun,
+    /// batch Job.
+    Job,
 }
 
 /// An effect as the one API request that brings it about.
@@ -215,6 +224,7 @@ impl Effect {
             Effect::DeleteAnalysisRun { name, uid } => {
                 own(Target::AnalysisRun, name, Verb::Delete { uid: uid.clone() })
             }
+            Effect::DeleteJob { name, uid } => own(Target::Job, name, Verb::Delete { uid: uid.clone() }),
         }
     }
 }
@@ -266,6 +276,26 @@ impl Event {
     /// An event about expected progress.
     pub fn normal(reason: impl Into<String>, message: impl Into<String>) -> Self {
         Event { kind: EventKind::Normal, reason: reason.into(), message: message.into() }
+    }
+
+    /// Puts what came of one decision into the order in which Argo Rollouts tells it, and in which people read it: the
+    /// revision and its ReplicaSet, what became of the steps, what was done about it, and then how the update ended. A
+    /// Service is switched after all that, because a first deployment is complete before anybody is sent to it.
+    ///
+    /// `of_status` are the events of the status, in their order, and `of_effects` those of the effects.
+    pub fn in_order<'e>(
+        of_status: impl IntoIterator<Item = &'e Event>,
+        of_effects: impl IntoIterator<Item = &'e Event>,
+    ) -> Vec<&'e Event> {
+        let mut events: Vec<&Event> = of_status.into_iter().chain(of_effects).collect();
+        events.sort_by_key(|event| match event.reason.as_str() {
+            "RolloutAddedToInformer" => 0,
+            "RolloutUpdated" | "NewReplicaSetCreated" => 1,
+            "RolloutAborted" | "RolloutCompleted" => 3,
+            "SwitchService" => 4,
+            _ => 2,
+        });
+        events
     }
 
     /// An event that a person may have to look at.

@@ -11,7 +11,7 @@ use super::decode::{self, Identity};
 use super::references::{self, Reference};
 use super::{Caches, OtherEntry, PodEntry, ReplicaSetEntry, RolloutEntry, RunEntry, View};
 use crate::change::{Key, Kind, ObjectName};
-use crate::farewell::manager;
+use crate::farewell::setters;
 
 impl Caches {
     pub(super) fn rollout_applied(&mut self, identity: Identity, object: &Value, keys: &mut BTreeSet<Key>) {
@@ -157,6 +157,7 @@ impl Caches {
         }
         let status = Arc::new(object.get("status").cloned().unwrap_or(Value::Null));
         let (uid, version) = (identity.uid, identity.version);
+        self.runs_by_uid.insert(uid.clone(), name.clone());
         let entry = RunEntry { run: Arc::new(run), status, uid, owner, version };
         self.concerned_by_run(&name, &entry, keys);
         self.runs.insert(name, entry);
@@ -167,6 +168,7 @@ impl Caches {
             return;
         };
         self.concerned_by_run(name, &old, keys);
+        self.runs_by_uid.remove(&old.uid);
         if let Some(owner) = &old.owner {
             self.runs_by_owner.remove(owner, name);
         }
@@ -176,6 +178,12 @@ impl Caches {
         keys.insert(Key::AnalysisRun(name.clone()));
         let rollout = entry.owner.as_ref().and_then(|uid| self.rollouts_by_uid.get(uid));
         keys.extend(rollout.cloned().map(Key::Rollout));
+    }
+
+    /// The AnalysisRun with the UID that the owner of a Job has.
+    pub(super) fn concerned_by_job(&self, run: Option<String>, keys: &mut BTreeSet<Key>) {
+        let run = run.and_then(|uid| self.runs_by_uid.get(&uid));
+        keys.extend(run.cloned().map(Key::AnalysisRun));
     }
 
     pub(super) fn other_applied(&mut self, kind: Kind, identity: Identity, view: View, keys: &mut BTreeSet<Key>) {
@@ -192,6 +200,10 @@ impl Caches {
         for included in included_by(&reference, &view) {
             self.including.insert(included, reference.clone());
         }
+        self.forget_set(&reference);
+        for setter in setters_of(&reference, &view) {
+            self.set_by.insert(setter, reference.clone());
+        }
         self.others.insert(reference.clone(), OtherEntry { view, uid, version });
         self.concerned_by_other(&reference, keys);
     }
@@ -203,17 +215,18 @@ impl Caches {
         }
     }
 
-    /// The Rollouts that name an object, or a template that includes it, however indirectly; and one that the object says
-    /// it was set by, although there is none of that name any more.
-    pub(super) fn concerned_by_other(&self, reference: &Reference, keys: &mut BTreeSet<Key>) {
-        if let Some(View::Raw(raw)) = self.view(reference)
-            && let Some(rollout) = manager(reference.0, raw)
-        {
-            let rollout = ObjectName::new(&reference.1.namespace, rollout);
-            if !self.rollouts.contains_key(&rollout) {
-                keys.insert(Key::Rollout(rollout));
-            }
+    pub(super) fn forget_set(&mut self, reference: &Reference) {
+        let setters = self.others.get(reference).map(|old| setters_of(reference, &old.view));
+        for setter in setters.into_iter().flatten() {
+            self.set_by.remove(&setter, reference);
         }
+    }
+
+    /// The Rollouts that name an object, or a template that includes it, however indirectly; and those that the object
+    /// says it was set by, whether they still name it, or are still there, or not.
+    pub(super) fn concerned_by_other(&self, reference: &Reference, keys: &mut BTreeSet<Key>) {
+        let setters = self.view(reference).map(|view| setters_of(reference, view));
+        keys.extend(setters.into_iter().flatten().map(Key::Rollout));
         let mut seen = BTreeSet::from([reference.clone()]);
         let mut open = vec![reference.clone()];
         while let Some(reference) = open.pop() {
@@ -224,6 +237,14 @@ impl Caches {
             let including: Vec<Reference> = including.cloned().collect();
             open.extend(including.into_iter().filter(|r| seen.insert(r.clone())));
         }
+    }
+}
+
+/// The Rollouts that an object says it is set by.
+fn setters_of(reference: &Reference, view: &View) -> Vec<ObjectName> {
+    match view {
+        View::Raw(raw) => setters(reference.0, &reference.1, raw),
+        View::Workload(_) | View::Template(_) => Vec::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serin_api::{Condition, Time};
 
+use super::blue_green;
 use super::deadline::{self, Deadline};
 use super::replicas::is_fully_available;
 use super::scene::Scene;
@@ -29,7 +30,7 @@ pub(crate) fn compute(
         Some(available(scene)),
         Some(progressing(scene, state, before, deadline)),
         failure(scene),
-        Some(paused(scene, state)),
+        paused(scene, state, before),
         Some(completed(scene, state)),
         Some(health(healthy)),
     ];
@@ -81,7 +82,9 @@ pub(crate) fn merge(before: &[Condition], statement: Statement, now: DateTime<Ut
 fn available(scene: &Scene<'_>) -> Statement {
     let available: i32 = scene.owned().map(|rs| rs.replicas_available).sum();
     let needed = scene.spec.replicas - scene.spec.canary.unavailable_max.round_down(scene.spec.replicas);
-    if available >= needed {
+    let is_available =
+        scene.blue_green.as_ref().map_or(available >= needed, |services| blue_green::available(scene, services));
+    if is_available {
         say("Available", "True", "AvailableReason", "Rollout has minimum availability")
     } else {
         say("Available", "False", "AvailableReason", "Rollout does not have minimum availability")
@@ -126,12 +129,13 @@ fn failure(scene: &Scene<'_>) -> Option<Statement> {
     Some(say("ReplicaFailure", "True", "FailedCreate", message))
 }
 
-fn paused(scene: &Scene<'_>, state: &State) -> Statement {
+/// As upstream has it, a Rollout that was never paused says nothing of it.
+fn paused(scene: &Scene<'_>, state: &State, before: &[Condition]) -> Option<Statement> {
     if scene.spec.paused || !state.pauses.is_empty() {
-        say("Paused", "True", "RolloutPaused", "Rollout is paused")
-    } else {
-        say("Paused", "False", "RolloutPaused", "Rollout is not paused")
+        return Some(say("Paused", "True", "RolloutPaused", "Rollout is paused"));
     }
+    let was_paused = before.iter().any(|condition| condition.kind == "Paused");
+    was_paused.then(|| say("Paused", "False", "RolloutPaused", "Rollout is not paused"))
 }
 
 fn completed(scene: &Scene<'_>, state: &State) -> Statement {

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod blue_green;
+#[cfg(test)]
 mod git_tool;
 #[cfg(test)]
 mod golden;
@@ -11,11 +13,15 @@ mod handover;
 #[cfg(test)]
 mod istiod_away;
 #[cfg(test)]
+mod jobs;
+#[cfg(test)]
 mod kubectl;
 #[cfg(test)]
 mod live;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod routes;
 #[cfg(test)]
 mod shapes;
 #[cfg(test)]
