@@ -44,6 +44,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [argoproj.io]
   resources: [analysisruns]
   verbs: [get, list, watch, create, patch, delete]
+# The same for Jobs and their AnalysisRun.
+- apiGroups: [argoproj.io]
+  resources: [analysisruns/finalizers]
+  verbs: [update]
+# Metrics with the provider job.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [argoproj.io]
   resources: [analysistemplates]
   verbs: [get, list, watch]
@@ -56,7 +64,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [""]
   resources: [podtemplates]
   verbs: [get, list, watch]
-# Labels that tell stable pods from canary pods.
+# Labels that tell stable pods from canary pods; what hinders the pods of Jobs.
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch, patch]

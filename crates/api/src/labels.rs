@@ -81,6 +81,9 @@ pub const ANALYSIS_SEMANTICS_ARGO: &str = "argo";
 /// On ReplicaSets: values of the pod template that injected metadata replaced, as the JSON of a
 /// [`crate::PodTemplateMetadata`], so that they can be put back.
 pub const OVERRIDDEN_METADATA: &str = "serin.dev/overridden-metadata";
+/// On VirtualServices: the routes that header and mirror steps made, as a JSON object from `namespace/name` of the
+/// Rollout to their names, so that they can be taken away after the Rollout is gone.
+pub const MANAGED_ROUTES: &str = "serin.dev/managed-routes";
 
 /// The annotations that are commands, in order of precedence.
 pub const COMMANDS: [&str; 4] = [ABORT, RETRY, PROMOTE_FULL, PROMOTE];

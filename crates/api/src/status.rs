@@ -238,6 +238,8 @@ wire! {
         pub progress_available_max: Option<i32>,
         /// Why the update was aborted.
         pub abort_cause: Option<String>,
+        /// Pod hash of the revision that a blue-green switch put out of service last.
+        pub retired_revision: Option<String>,
     }
 
     /// A command that was obeyed or refused.

@@ -30,11 +30,15 @@ pub enum Kind {
     ClusterAnalysisTemplate,
     /// argoproj.io AnalysisRun.
     AnalysisRun,
+    /// batch Job that takes a measurement.
+    Job,
+    /// core Pod of such a Job.
+    JobPod,
 }
 
 impl Kind {
     /// All kinds, those first that others refer to.
-    pub const ALL: [Kind; 11] = [
+    pub const ALL: [Kind; 13] = [
         Kind::Service,
         Kind::VirtualService,
         Kind::DestinationRule,
@@ -44,6 +48,8 @@ impl Kind {
         Kind::AnalysisTemplate,
         Kind::Pod,
         Kind::ReplicaSet,
+        Kind::JobPod,
+        Kind::Job,
         Kind::AnalysisRun,
         Kind::Rollout,
     ];
@@ -54,7 +60,7 @@ impl Kind {
         match self {
             Kind::Rollout => "Rollout",
             Kind::ReplicaSet => "ReplicaSet",
-            Kind::Pod => "Pod",
+            Kind::Pod | Kind::JobPod => "Pod",
             Kind::Deployment => "Deployment",
             Kind::PodTemplate => "PodTemplate",
             Kind::Service => "Service",
@@ -63,6 +69,7 @@ impl Kind {
             Kind::AnalysisTemplate => "AnalysisTemplate",
             Kind::ClusterAnalysisTemplate => "ClusterAnalysisTemplate",
             Kind::AnalysisRun => "AnalysisRun",
+            Kind::Job => "Job",
         }
     }
 

@@ -68,7 +68,8 @@ impl Cluster {
             Kind::ClusterAnalysisTemplate => (argo(), "clusteranalysistemplates"),
             Kind::ReplicaSet => ("apis/apps/v1".to_owned(), "replicasets"),
             Kind::Deployment => ("apis/apps/v1".to_owned(), "deployments"),
-            Kind::Pod => ("api/v1".to_owned(), "pods"),
+            Kind::Pod | Kind::JobPod => ("api/v1".to_owned(), "pods"),
+            Kind::Job => ("apis/batch/v1".to_owned(), "jobs"),
             Kind::PodTemplate => ("api/v1".to_owned(), "podtemplates"),
             Kind::Service => ("api/v1".to_owned(), "services"),
             Kind::VirtualService => (istio(), "virtualservices"),
@@ -219,6 +220,7 @@ pub fn kind_of(target: Target) -> Kind {
         Target::VirtualService => Kind::VirtualService,
         Target::DestinationRule => Kind::DestinationRule,
         Target::AnalysisRun => Kind::AnalysisRun,
+        Target::Job => Kind::Job,
     }
 }
 

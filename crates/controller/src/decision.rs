@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use serin_core::plan::{Event, Target, Verb, Wake, Write};
+use serin_core::analysis::job::StartJob;
+use serin_core::plan::{Event, Wake, Write};
 use serin_core::{analysis, rollout};
 
 use crate::change::{Key, ObjectName};
@@ -39,6 +40,8 @@ pub struct Orders {
     pub status: Option<Value>,
     /// Changes of the cluster.
     pub effects: Vec<Order>,
+    /// Jobs to create, after the effects.
+    pub jobs: Vec<StartJob>,
     /// Events about the status.
     pub events: Vec<Event>,
 }
@@ -82,13 +85,15 @@ impl Decision {
                 let effects = plan.effects.iter();
                 let effects = effects.map(|p| Order { write: p.effect.write(&name), event: p.event.clone() }).collect();
                 let status = status_patch(&subject, status, observed.rollout.status.as_ref(), plan.status.as_ref());
-                Orders { subject, status, effects, events: plan.events.clone() }
+                Orders { subject, status, effects, jobs: Vec::new(), events: plan.events.clone() }
             }
             Decision::AnalysisRun { observed, plan } => {
                 let subject = subject(Key::AnalysisRun, &observed.run.metadata);
-                let effects = plan.delete.then(|| deletion(&subject)).into_iter().collect();
+                let name = subject.key.object().name.clone();
+                let effects = plan.effects.iter();
+                let effects = effects.map(|effect| Order { write: effect.write(&name), event: None }).collect();
                 let status = status_patch(&subject, status, observed.run.status.as_ref(), plan.status.as_ref());
-                Orders { subject, status, effects, events: plan.events.clone() }
+                Orders { subject, status, effects, jobs: plan.jobs.clone(), events: plan.events.clone() }
             }
         }
     }
@@ -123,14 +128,4 @@ fn status_patch<S: Serialize>(subject: &Subject, raw: &Value, old: Option<&S>, n
     let known = old.map_or(Value::Null, wire);
     let patch = merge_diff(raw, &known, &wire(new?))?;
     Some(json!({"metadata": {"resourceVersion": subject.version}, "status": patch}))
-}
-
-fn deletion(subject: &Subject) -> Order {
-    let write = Write {
-        target: Target::AnalysisRun,
-        namespace: None,
-        name: subject.key.object().name.clone(),
-        verb: Verb::Delete { uid: subject.uid.clone() },
-    };
-    Order { write, event: None }
 }

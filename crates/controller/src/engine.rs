@@ -256,6 +256,10 @@ impl Engine {
             && matches!(report.outcome, Outcome::Done)
         {
             self.0.measurements.settled(name, observed.samples.len());
+            if !report.refused.is_empty() {
+                self.0.measurements.ended(name, &report.refused);
+                self.wake(key.clone());
+            }
             for measure in &plan.measure {
                 let engine = self.clone();
                 let key = key.clone();

@@ -1,15 +1,17 @@
-//! Brings a decision about: the status first, then the effects in order, then the events.
+//! Brings a decision about: the status first, then the effects in order, Jobs, and at last the events.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use serin_api::labels;
+use serin_core::analysis::sample::Sample;
 use serin_core::plan::{Verb, Wake, Write};
 
 use crate::change::{Key, Kind, ObjectName};
 use crate::cluster::{Cluster, kind_of};
-use crate::decision::{Order, Orders, Subject};
+use crate::decision::{Orders, Subject};
 use crate::error::Error;
 use crate::events;
+use crate::job::Start;
 use crate::lease::Leadership;
 use crate::ledger::Mark;
 use crate::queue::{Backoff, Next};
@@ -26,6 +28,8 @@ pub struct Report {
     pub status_written: bool,
     /// The writes that were made, in order, the status among them.
     pub writes: Vec<Written>,
+    /// What became of Jobs that the API server will not have, as the ends of their measurements.
+    pub refused: Vec<Sample>,
     /// Number of events published.
     pub events: usize,
 }
@@ -90,7 +94,13 @@ pub struct Executor {
 impl Executor {
     /// Carries out orders that were decided at `now`. A failed event is logged and fails nothing.
     pub async fn execute(&self, orders: &Orders, now: DateTime<Utc>) -> Report {
-        let mut report = Report { outcome: Outcome::Done, status_written: false, writes: Vec::new(), events: 0 };
+        let mut report = Report {
+            outcome: Outcome::Done,
+            status_written: false,
+            writes: Vec::new(),
+            refused: Vec::new(),
+            events: 0,
+        };
         if let Some(patch) = &orders.status {
             match self.write_status(&orders.subject, patch).await {
                 Ok(written) => {
@@ -102,7 +112,7 @@ impl Executor {
         }
         let mut told = Vec::new();
         for order in &orders.effects {
-            match self.write(&orders.subject, order).await {
+            match self.bring_about(&orders.subject, &order.write).await {
                 Ok(written) => {
                     report.writes.push(written);
                     told.extend(&order.event);
@@ -112,6 +122,9 @@ impl Executor {
                     break;
                 }
             }
+        }
+        if matches!(report.outcome, Outcome::Done) {
+            self.start_jobs(orders, now, &mut report).await;
         }
         // The status is written even where an effect failed, so its events are told in any case.
         for event in orders.events.iter().chain(told) {
@@ -146,9 +159,22 @@ impl Executor {
         }
     }
 
-    async fn write(&self, subject: &Subject, order: &Order) -> Result<Written, Outcome> {
+    async fn start_jobs(&self, orders: &Orders, now: DateTime<Utc>, report: &mut Report) {
+        for job in &orders.jobs {
+            match self.start_job(&orders.subject, job, now).await {
+                Ok(Start::Created(written)) => report.writes.push(written),
+                Ok(Start::Refused(sample)) => report.refused.push(sample),
+                Err(outcome) => {
+                    report.outcome = outcome;
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Makes the request that a [`Write`] stands for.
+    pub(crate) async fn bring_about(&self, subject: &Subject, write: &Write) -> Result<Written, Outcome> {
         self.check_leadership()?;
-        let write = &order.write;
         let namespace = write.namespace.as_ref().unwrap_or(&subject.key.object().namespace);
         let (kind, name) = (kind_of(write.target), ObjectName::new(namespace, &write.name));
         let verb = verb_name(&write.verb);

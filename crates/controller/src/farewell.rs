@@ -1,7 +1,7 @@
-//! When a Rollout is gone: what it had restricted on a DestinationRule or a Service is lifted again, so that whatever takes
-//! its place can be reached.
+//! When a Rollout is gone: what it had restricted on a DestinationRule or a Service is lifted again, and its managed routes
+//! are taken out of VirtualServices, so that whatever takes its place can be reached.
 
-use serin_core::istio::{destination_rule, farewell, service};
+use serin_core::istio::{destination_rule, farewell, managed, service};
 use serin_core::plan::{Target, Verb, Write};
 use serin_core::rollout::observed::Raw;
 
@@ -26,7 +26,7 @@ pub(crate) async fn bid(key: &Key, engine: &Engine) -> Option<Next> {
         Err(error) => return Some(retry(key, &error)),
     }
     for (kind, place, raw) in left_behind {
-        let write = lifting(kind, &place, &raw);
+        let write = lifting(name, kind, &place, &raw);
         match engine.cluster().write(&write, &place).await {
             Ok(_) => tracing::info!(%key, %kind, object = %place, "the Rollout is gone; its restriction is lifted"),
             Err(error) if error.code() == Some(404) => {}
@@ -36,26 +36,37 @@ pub(crate) async fn bid(key: &Key, engine: &Engine) -> Option<Next> {
     None
 }
 
-/// Which Rollout an object says it is set by.
-pub(crate) fn manager(kind: Kind, raw: &Raw) -> Option<&str> {
+/// Which Rollouts an object says it is set by.
+pub(crate) fn setters(kind: Kind, place: &ObjectName, raw: &Raw) -> Vec<ObjectName> {
+    let beside = |name: Option<&str>| name.map(|name| ObjectName::new(&place.namespace, name)).into_iter().collect();
     match kind {
-        Kind::DestinationRule => destination_rule::managed_by(&raw.object),
-        Kind::Service => service::managed_by(&raw.object),
+        Kind::DestinationRule => beside(destination_rule::managed_by(&raw.object)),
+        Kind::Service => beside(service::managed_by(&raw.object)),
+        Kind::VirtualService => managed::recorded(&raw.object)
+            .iter()
+            .filter_map(|(owner, _)| owner.split_once('/'))
+            .map(|(namespace, name)| ObjectName::new(namespace, name))
+            .collect(),
         Kind::Rollout
         | Kind::ReplicaSet
         | Kind::Pod
         | Kind::Deployment
         | Kind::PodTemplate
-        | Kind::VirtualService
         | Kind::AnalysisTemplate
         | Kind::ClusterAnalysisTemplate
-        | Kind::AnalysisRun => None,
+        | Kind::AnalysisRun
+        | Kind::Job
+        | Kind::JobPod => Vec::new(),
     }
 }
 
-fn lifting(kind: Kind, place: &ObjectName, raw: &Raw) -> Write {
+fn lifting(rollout: &ObjectName, kind: Kind, place: &ObjectName, raw: &Raw) -> Write {
     let (target, verb) = if kind == Kind::Service {
         (Target::Service, Verb::MergePatch(farewell::from_service(&raw.version)))
+    } else if kind == Kind::VirtualService {
+        let owner = format!("{}/{}", rollout.namespace, rollout.name);
+        let patch = farewell::from_virtual_service(&raw.object, &raw.version, &owner);
+        (Target::VirtualService, Verb::JsonPatch(patch))
     } else {
         (Target::DestinationRule, Verb::JsonPatch(farewell::from_destination_rule(&raw.object, &raw.version)))
     };

@@ -24,6 +24,7 @@ pub mod execute;
 #[cfg(test)]
 mod fake;
 mod farewell;
+mod job;
 pub mod lease;
 pub mod ledger;
 pub mod measure;

@@ -78,6 +78,11 @@ impl Measurements {
         measured
     }
 
+    /// Takes in measurements that came to nothing before they could begin.
+    pub fn ended(&self, run: &ObjectName, samples: &[Sample]) {
+        self.runs().entry(run.clone()).or_default().samples.extend_from_slice(samples);
+    }
+
     /// Forgets the oldest measurements of a run, since they are in its status now.
     pub fn settled(&self, run: &ObjectName, count: usize) {
         let mut runs = self.runs();

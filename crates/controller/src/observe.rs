@@ -94,6 +94,7 @@ pub fn observe_run(
         run: subject.object,
         samples: measured.samples,
         in_flight: measured.in_flight,
+        jobs: caches.jobs_of(name),
         semantics: settings.semantics,
     };
     Sight::Seen(Seen { observed, status: subject.status })

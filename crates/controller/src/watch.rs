@@ -110,7 +110,9 @@ impl Watch {
             | Kind::Service
             | Kind::AnalysisTemplate
             | Kind::ClusterAnalysisTemplate
-            | Kind::AnalysisRun => {
+            | Kind::AnalysisRun
+            | Kind::Job
+            | Kind::JobPod => {
                 // The stream has no end; should it have one, it begins again.
                 loop {
                     self.follow().await;
@@ -171,6 +173,7 @@ impl Watch {
     async fn follow(&self) {
         let config = match self.kind {
             Kind::ReplicaSet | Kind::Pod => watcher::Config::default().labels(serin_api::labels::POD_TEMPLATE_HASH),
+            Kind::Job | Kind::JobPod => watcher::Config::default().labels(serin_api::labels::ANALYSIS_RUN_UID),
             Kind::Rollout
             | Kind::Deployment
             | Kind::PodTemplate

@@ -11,6 +11,7 @@
 pub mod analysis;
 pub mod field_error;
 pub mod istio;
+pub mod json_path;
 pub mod plan;
 pub mod rollout;
 pub mod time;

@@ -111,6 +111,13 @@ pub enum Effect {
         /// Its UID, a precondition.
         uid: String,
     },
+    /// Deletes a Job whose measurement is over, with its pods.
+    DeleteJob {
+        /// Name of the Job.
+        name: String,
+        /// Its UID, a precondition.
+        uid: String,
+    },
 }
 
 /// The kinds that effects write to.
@@ -130,6 +137,8 @@ pub enum Target {
     DestinationRule,
     /// argoproj.io AnalysisRun.
     AnalysisRun,
+    /// batch Job.
+    Job,
 }
 
 /// An effect as the one API request that brings it about.
@@ -215,6 +224,7 @@ impl Effect {
             Effect::DeleteAnalysisRun { name, uid } => {
                 own(Target::AnalysisRun, name, Verb::Delete { uid: uid.clone() })
             }
+            Effect::DeleteJob { name, uid } => own(Target::Job, name, Verb::Delete { uid: uid.clone() }),
         }
     }
 }

@@ -16,22 +16,17 @@ pub(crate) struct Address {
 impl Address {
     /// Reads `http://host:port/path` or https; `user:password@` before the host becomes basic authentication.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        let uri: Uri = text.parse().ok()?;
-        let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
-        let authority = uri.authority()?;
-        if uri.host().is_none_or(str::is_empty) || uri.query().is_some() {
-            return None;
-        }
-        let (user, host) = match authority.as_str().rsplit_once('@') {
-            Some((user, host)) => (Some(user), host),
-            None => (None, authority.as_str()),
-        };
-        let user = user.map(|user| {
-            let (name, password) = user.split_once(':').unwrap_or((user, ""));
-            (percent_decode(name), percent_decode(password))
-        });
-        Some(Self { base: format!("{scheme}://{host}{}", uri.path().trim_end_matches('/')), user })
+        let (uri, origin, user) = parts(text.trim())?;
+        uri.query().is_none().then(|| Self { base: format!("{origin}{}", uri.path().trim_end_matches('/')), user })
+    }
+
+    /// Reads a whole URL, which may have a query; yields it as address, and how it may be shown: without the query.
+    ///
+    /// Characters that a URL cannot have, such as the quotes and spaces of a query language, are percent-encoded.
+    pub(crate) fn parse_url(text: &str) -> Option<(Self, String)> {
+        let (uri, origin, user) = parts(&encode_odd(text.trim()))?;
+        let whole = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        Some((Self { base: format!("{origin}{whole}"), user }, format!("{origin}{}", uri.path())))
     }
 
     /// Adds the user of the address to a request that does not yet say whose it is.
@@ -40,6 +35,39 @@ impl Address {
             authorize(headers, user, password);
         }
     }
+}
+
+/// A URL, its beginning up to and with the port, and user and password.
+fn parts(text: &str) -> Option<(Uri, String, Option<(String, String)>)> {
+    let uri: Uri = text.parse().ok()?;
+    let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
+    let authority = uri.authority()?;
+    if uri.host().is_none_or(str::is_empty) {
+        return None;
+    }
+    let (user, host) = match authority.as_str().rsplit_once('@') {
+        Some((user, host)) => (Some(user), host),
+        None => (None, authority.as_str()),
+    };
+    let user = user.map(|user| {
+        let (name, password) = user.split_once(':').unwrap_or((user, ""));
+        (percent_decode(name), percent_decode(password))
+    });
+    let origin = format!("{scheme}://{host}");
+    Some((uri, origin, user))
+}
+
+/// Percent-encodes what cannot stand in a URL; what is encoded already stays.
+fn encode_odd(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
 }
 
 /// Adds basic authentication (RFC 7617) to a request that does not yet say whose it is.
@@ -109,6 +137,22 @@ mod tests {
         check("http://[::1]:9090", Some("http://[::1]:9090"), None);
         for wrong in ["", "prometheus:9090", "ftp://host", "http://", "http://host?x=1", "http://a b"] {
             check(wrong, None, None);
+        }
+    }
+
+    #[test]
+    fn urls_keep_their_query_and_are_shown_without() {
+        let check = |text: &str, whole: &str, shown: &str| {
+            let (address, got) = Address::parse_url(text).expect("a URL");
+            assert_eq!((address.base.as_str(), got.as_str()), (whole, shown), "{text}");
+        };
+        check("http://host", "http://host/", "http://host/");
+        check("http://host/a/?key=x", "http://host/a/?key=x", "http://host/a/");
+        check("https://me:p@host:1/a?b#c", "https://host:1/a?b", "https://host:1/a");
+        check("http://h/q?query=up{a=\"b c\"}", "http://h/q?query=up%7Ba=%22b%20c%22%7D", "http://h/q");
+        check("http://h/%20é", "http://h/%20%C3%A9", "http://h/%20%C3%A9");
+        for wrong in ["", "host/path", "ftp://host", "http://", "/path"] {
+            assert_eq!(Address::parse_url(wrong), None, "{wrong}");
         }
     }
 

@@ -8,13 +8,16 @@
 //! Every request goes through a [`Transport`]; nothing else here opens a socket, waits or reads a clock.
 
 mod address;
+mod headers;
 mod http;
 mod prometheus;
 mod redact;
 mod reply;
+mod resolve;
 mod skywalking;
 mod sources;
 mod transport;
+mod web;
 
 use std::collections::BTreeMap;
 
@@ -25,9 +28,11 @@ use serin_core::analysis::sample::{Outcome, Semantics};
 
 pub use crate::http::HttpTransport;
 pub use crate::prometheus::Prometheus;
+pub use crate::resolve::{Resolved, resolve};
 pub use crate::skywalking::SkyWalking;
 pub use crate::sources::{Defaults, Sources};
 pub use crate::transport::{Transport, TransportError, TransportErrorKind, TransportOptions};
+pub use crate::web::Web;
 
 /// A question to a metrics source.
 #[derive(Clone, Debug, PartialEq)]

@@ -13,7 +13,7 @@ use crate::address::percent_encode;
 const STARS: &str = "*****";
 
 /// Replaces secrets, however they are encoded, in text.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Redactor {
     /// Longest first, so that no part of a longer one stays.
     forms: Vec<String>,
@@ -44,7 +44,7 @@ impl Redactor {
     }
 
     /// Redacts one text, in one pass: what stands for a secret is not looked at again.
-    fn text(&self, text: &str) -> String {
+    pub(crate) fn text(&self, text: &str) -> String {
         let (mut out, mut rest) = (String::with_capacity(text.len()), text);
         while let Some(first) = rest.chars().next() {
             if let Some(form) = self.forms.iter().find(|form| rest.starts_with(form.as_str())) {

@@ -1,16 +1,14 @@
-//! All metrics sources behind one call: substitutes arguments, picks the provider, and redacts secrets.
+//! All metrics sources behind one call: puts arguments in place, picks the provider, and redacts secrets.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serin_api::{Metric, MetricProvider};
-use serin_core::analysis::args::substitute;
-use serin_core::analysis::sample::{ArgValue, Measure, Outcome};
+use serin_api::MetricProvider;
+use serin_core::analysis::sample::{Measure, Outcome};
 
-use crate::address::basic;
-use crate::redact::Redactor;
 use crate::reply::wrong;
-use crate::{Answer, Prometheus, Provider, Request, SkyWalking, Transport};
+use crate::resolve::resolve;
+use crate::{Answer, Prometheus, Provider, Request, SkyWalking, Transport, Web};
 
 /// What metrics need not say themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,13 +23,14 @@ pub struct Defaults {
 pub struct Sources {
     prometheus: Prometheus,
     sky_walking: SkyWalking,
+    web: Web,
 }
 
 impl Sources {
     /// Sources that have not been asked anything yet.
     #[must_use]
     pub fn new(defaults: Defaults) -> Self {
-        Self { prometheus: Prometheus::new(defaults.prometheus_address), sky_walking: SkyWalking::default() }
+        Self { prometheus: Prometheus::new(defaults.prometheus_address), sky_walking: SkyWalking::default(), web: Web }
     }
 
     /// Takes one measurement as of `now`.
@@ -45,23 +44,16 @@ impl Sources {
         now: DateTime<Utc>,
         transport: &dyn Transport,
     ) -> Answer {
-        let values = match values(measure, secrets) {
-            Ok(values) => values,
+        let resolved = match resolve(measure, secrets) {
+            Ok(resolved) => resolved,
             Err(outcome) => return Answer::without_value(outcome),
         };
-        let hidden = hidden(measure, &values);
-        let metric = match substitute(&measure.spec, &values) {
-            Ok(metric) => metric,
-            Err(message) => return Redactor::new(hidden).answer(Answer::without_value(wrong(message))),
-        };
-        let credentials = basic_credentials(&metric);
-        let redactor = Redactor::new(if hidden.is_empty() { Vec::new() } else { with(hidden, credentials.as_deref()) });
-        let request = Request { metric, semantics: measure.semantics, now };
+        let request = Request { metric: resolved.metric.clone(), semantics: measure.semantics, now };
         let answer = match self.provider(&request.metric.provider) {
             Ok(provider) => provider.measure(&request, transport).await,
             Err(outcome) => Answer::without_value(outcome),
         };
-        cut(redactor.answer(answer))
+        cut(resolved.redact_answer(answer))
     }
 
     fn provider(&self, provider: &MetricProvider) -> Result<&dyn Provider, Outcome> {
@@ -69,46 +61,15 @@ impl Sources {
         match set[..] {
             ["prometheus"] => Ok(&self.prometheus),
             ["skywalking"] => Ok(&self.sky_walking),
-            [] => Err(wrong("the metric has no provider; set provider.prometheus or provider.skywalking")),
-            [other] => Err(wrong(format!("provider {other} is not supported yet; use prometheus or skywalking"))),
+            ["web"] => Ok(&self.web),
+            ["job"] => Err(wrong("a Job is not asked; the controller runs it")),
+            [] => Err(wrong("the metric has no provider; set prometheus, skywalking, web or job below provider")),
+            [other] => {
+                Err(wrong(format!("provider {other} is not supported yet; use prometheus, skywalking, web or job")))
+            }
             _ => Err(wrong(format!("the metric has several providers ({}); keep one", set.join(", ")))),
         }
     }
-}
-
-/// The value of every argument.
-fn values(measure: &Measure, secrets: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Outcome> {
-    let mut values = secrets.clone();
-    for (name, value) in &measure.args {
-        match value {
-            ArgValue::Known(value) => {
-                values.insert(name.clone(), value.clone());
-            }
-            ArgValue::Secret { name: secret, key } => {
-                if !values.contains_key(name) {
-                    return Err(wrong(format!("argument \"{name}\": key '{key}' of secret '{secret}' was not read")));
-                }
-            }
-        }
-    }
-    Ok(values)
-}
-
-/// The values that must not be shown: all that the measurement does not itself hold as plain text.
-fn hidden<'a>(measure: &Measure, values: &'a BTreeMap<String, String>) -> Vec<&'a str> {
-    let is_known = |name: &String| matches!(measure.args.get(name), Some(ArgValue::Known(_)));
-    values.iter().filter(|(name, _)| !is_known(name)).map(|(_, value)| value.as_str()).collect()
-}
-
-/// User and password in the form in which they are sent.
-fn basic_credentials(metric: &Metric) -> Option<String> {
-    let auth = metric.provider.prometheus.as_ref()?.authentication.as_ref()?.basic_auth.as_ref()?;
-    Some(basic(auth.username.as_deref().unwrap_or_default(), auth.password.as_deref().unwrap_or_default()))
-}
-
-fn with<'a>(mut hidden: Vec<&'a str>, more: Option<&'a str>) -> Vec<&'a str> {
-    hidden.extend(more);
-    hidden
 }
 
 /// Names of the providers that are set.

@@ -15,6 +15,8 @@ pub enum Failure {
     Conflict,
     /// 410: the resourceVersion is forgotten.
     Gone,
+    /// 403: the client has no right to it.
+    Forbidden,
     /// 429: slow down.
     TooManyRequests,
     /// 500: the server is broken.
@@ -279,6 +281,7 @@ fn fate(failure: Failure, attempt: Attempt<'_>) -> Fate {
             );
             refuse(409, "Conflict", &message)
         }
+        Failure::Forbidden => refuse(403, "Forbidden", &format!("{} is forbidden: no right to it", attempt.plural)),
         Failure::Gone => refuse(410, "Expired", "too old resource version"),
         Failure::TooManyRequests => refuse(
             429,

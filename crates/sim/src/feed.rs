@@ -47,14 +47,13 @@ impl Feed {
             std::mem::take(&mut self.held).into_iter().partition(|change| faults.withholds(&change.resource));
         self.held = held;
         for change in &due {
-            let Some(kind) = kind_of(&change.resource).filter(|kind| is_watched(*kind, &change.object)) else {
-                continue;
-            };
-            told = true;
-            engine.apply(match change.kind {
-                ChangeKind::Added | ChangeKind::Modified => Change::Applied(kind, Arc::clone(&change.object)),
-                ChangeKind::Deleted => Change::Deleted(kind, Arc::clone(&change.object)),
-            });
+            for kind in kinds_of(&change.resource).filter(|kind| is_watched(*kind, &change.object)) {
+                told = true;
+                engine.apply(match change.kind {
+                    ChangeKind::Added | ChangeKind::Modified => Change::Applied(kind, Arc::clone(&change.object)),
+                    ChangeKind::Deleted => Change::Deleted(kind, Arc::clone(&change.object)),
+                });
+            }
         }
         News { changes, told }
     }
@@ -74,7 +73,7 @@ impl Feed {
 }
 
 /// What the controller watches, in the order in which it lists.
-fn watched() -> [(&'static Resource, Kind); 11] {
+fn watched() -> [(&'static Resource, Kind); 13] {
     [
         (&cluster::SERVICES, Kind::Service),
         (&cluster::VIRTUAL_SERVICES, Kind::VirtualService),
@@ -85,19 +84,32 @@ fn watched() -> [(&'static Resource, Kind); 11] {
         (&cluster::ANALYSIS_TEMPLATES, Kind::AnalysisTemplate),
         (&cluster::PODS, Kind::Pod),
         (&cluster::REPLICA_SETS, Kind::ReplicaSet),
+        (&cluster::PODS, Kind::JobPod),
+        (&cluster::JOBS, Kind::Job),
         (&cluster::ANALYSIS_RUNS, Kind::AnalysisRun),
         (&cluster::ROLLOUTS, Kind::Rollout),
     ]
 }
 
-/// The controller's name for a kind; `None` for kinds that it does not watch.
-fn kind_of(resource: &Resource) -> Option<Kind> {
-    watched().into_iter().find(|(known, _)| *known == resource).map(|(_, kind)| kind)
+/// The controller's names for a kind, one for each of its watches; none for kinds that it does not watch.
+fn kinds_of(resource: &Resource) -> impl Iterator<Item = Kind> {
+    watched().into_iter().filter(move |(known, _)| *known == resource).map(|(_, kind)| kind)
 }
 
-/// The live controller watches ReplicaSets and pods by our label alone.
+/// The live controller watches ReplicaSets, pods and Jobs by our labels alone.
 fn is_watched(kind: Kind, object: &Value) -> bool {
-    let labels = object.pointer("/metadata/labels");
-    let ours = labels.is_some_and(|labels| labels.get(serin_api::labels::POD_TEMPLATE_HASH).is_some());
-    ours || !matches!(kind, Kind::ReplicaSet | Kind::Pod)
+    let has = |label: &str| object.pointer("/metadata/labels").is_some_and(|labels| labels.get(label).is_some());
+    match kind {
+        Kind::ReplicaSet | Kind::Pod => has(serin_api::labels::POD_TEMPLATE_HASH),
+        Kind::Job | Kind::JobPod => has(serin_api::labels::ANALYSIS_RUN_UID),
+        Kind::Rollout
+        | Kind::Deployment
+        | Kind::PodTemplate
+        | Kind::Service
+        | Kind::VirtualService
+        | Kind::DestinationRule
+        | Kind::AnalysisTemplate
+        | Kind::ClusterAnalysisTemplate
+        | Kind::AnalysisRun => true,
+    }
 }

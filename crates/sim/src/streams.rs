@@ -6,8 +6,8 @@ use crate::cluster::{Cluster, DEPLOYMENTS, SERVICES, VIRTUAL_SERVICES};
 use crate::mesh::Traffic;
 use crate::rollout_object::{routes_of, workload_name};
 
-/// The stream that reaches a Rollout: the first host of its first VirtualService; without one, the first Service that
-/// selects its pods. `None` if nobody could call it.
+/// The stream that reaches a Rollout: the first host of its first VirtualService, or its active Service; without either,
+/// the first Service that selects its pods. `None` if nobody could call it.
 #[must_use]
 pub fn stream_to(cluster: &Cluster, rollout: &Value, requests_per_second: f64) -> Option<Traffic> {
     let namespace = rollout["metadata"]["namespace"].as_str().unwrap_or("default");
@@ -18,7 +18,11 @@ pub fn stream_to(cluster: &Cluster, rollout: &Value, requests_per_second: f64) -
         traffic.gateway = gateway_of(&vs, &namespace);
         Some(traffic)
     });
-    let traffic = through_routes.or_else(|| {
+    let through_switch = || {
+        let active = rollout.pointer("/spec/strategy/blueGreen/activeService")?.as_str()?;
+        Some(Traffic::to(namespace, active))
+    };
+    let traffic = through_routes.or_else(through_switch).or_else(|| {
         let labels = pod_labels(cluster, rollout, namespace);
         let services = cluster.list(&SERVICES, Some(namespace));
         let service = services.iter().find(|service| selects(service, &labels))?;

@@ -193,7 +193,7 @@ impl Pages {
             let key = format!("{object}/{}", result.name);
             let fresh: Vec<&Measurement> = match self.measured.get(&key) {
                 Some(seen) => result.measurements.iter().filter(|m| finished(m) > *seen).collect(),
-                None => result.measurements.iter().collect(),
+                None => result.measurements.iter().filter(|m| m.finished_at.is_some()).collect(),
             };
             let latest = fresh.iter().map(|m| finished(m)).max();
             for measurement in fresh {

@@ -11,7 +11,7 @@ use super::decode::{self, Identity};
 use super::references::{self, Reference};
 use super::{Caches, OtherEntry, PodEntry, ReplicaSetEntry, RolloutEntry, RunEntry, View};
 use crate::change::{Key, Kind, ObjectName};
-use crate::farewell::manager;
+use crate::farewell::setters;
 
 impl Caches {
     pub(super) fn rollout_applied(&mut self, identity: Identity, object: &Value, keys: &mut BTreeSet<Key>) {
@@ -157,6 +157,7 @@ impl Caches {
         }
         let status = Arc::new(object.get("status").cloned().unwrap_or(Value::Null));
         let (uid, version) = (identity.uid, identity.version);
+        self.runs_by_uid.insert(uid.clone(), name.clone());
         let entry = RunEntry { run: Arc::new(run), status, uid, owner, version };
         self.concerned_by_run(&name, &entry, keys);
         self.runs.insert(name, entry);
@@ -167,6 +168,7 @@ impl Caches {
             return;
         };
         self.concerned_by_run(name, &old, keys);
+        self.runs_by_uid.remove(&old.uid);
         if let Some(owner) = &old.owner {
             self.runs_by_owner.remove(owner, name);
         }
@@ -176,6 +178,12 @@ impl Caches {
         keys.insert(Key::AnalysisRun(name.clone()));
         let rollout = entry.owner.as_ref().and_then(|uid| self.rollouts_by_uid.get(uid));
         keys.extend(rollout.cloned().map(Key::Rollout));
+    }
+
+    /// The AnalysisRun with the UID that the owner of a Job has.
+    pub(super) fn concerned_by_job(&self, run: Option<String>, keys: &mut BTreeSet<Key>) {
+        let run = run.and_then(|uid| self.runs_by_uid.get(&uid));
+        keys.extend(run.cloned().map(Key::AnalysisRun));
     }
 
     pub(super) fn other_applied(&mut self, kind: Kind, identity: Identity, view: View, keys: &mut BTreeSet<Key>) {
@@ -206,13 +214,9 @@ impl Caches {
     /// The Rollouts that name an object, or a template that includes it, however indirectly; and one that the object says
     /// it was set by, although there is none of that name any more.
     pub(super) fn concerned_by_other(&self, reference: &Reference, keys: &mut BTreeSet<Key>) {
-        if let Some(View::Raw(raw)) = self.view(reference)
-            && let Some(rollout) = manager(reference.0, raw)
-        {
-            let rollout = ObjectName::new(&reference.1.namespace, rollout);
-            if !self.rollouts.contains_key(&rollout) {
-                keys.insert(Key::Rollout(rollout));
-            }
+        if let Some(View::Raw(raw)) = self.view(reference) {
+            let setters = setters(reference.0, &reference.1, raw);
+            keys.extend(setters.into_iter().filter(|name| !self.rollouts.contains_key(name)).map(Key::Rollout));
         }
         let mut seen = BTreeSet::from([reference.clone()]);
         let mut open = vec![reference.clone()];

@@ -4,6 +4,7 @@
 
 mod decode;
 mod enter;
+mod jobs;
 mod read;
 mod references;
 mod writer;
@@ -18,6 +19,7 @@ use serin_core::rollout::observed::{Found, Pod, Raw, ReplicaSet, Template, Workl
 
 use crate::change::{Change, Key, Kind, ObjectName};
 use decode::Owner;
+use jobs::Jobs;
 use references::{Index, Reference, References};
 
 /// Which objects are this controller's business.
@@ -49,6 +51,8 @@ pub struct Caches {
     runs: BTreeMap<ObjectName, RunEntry>,
     /// AnalysisRuns by the UID of their controller.
     runs_by_owner: Index<String, ObjectName>,
+    runs_by_uid: BTreeMap<String, ObjectName>,
+    jobs: Jobs,
     /// Everything else: what Rollouts name.
     others: BTreeMap<Reference, OtherEntry>,
     /// Templates by the templates that they include.
@@ -158,6 +162,10 @@ impl Caches {
             Kind::ReplicaSet => self.replica_set_applied(identity, &object, keys),
             Kind::Pod => self.pod_applied(identity, &object, now, keys),
             Kind::AnalysisRun => self.run_applied(identity, &object, keys),
+            Kind::Job | Kind::JobPod => {
+                let run = self.jobs.applied(kind, identity, &object);
+                self.concerned_by_job(run, keys);
+            }
             Kind::Service | Kind::VirtualService | Kind::DestinationRule => {
                 let mut raw = decode::raw(object, &identity.version, now);
                 if let Some(View::Raw(old)) = self.others.get(&(kind, identity.name.clone())).map(|entry| &entry.view)
@@ -185,6 +193,7 @@ impl Caches {
         here && match kind {
             Kind::Rollout | Kind::AnalysisRun => labels().get(labels::INSTANCE_ID) == self.filter.instance_id.as_ref(),
             Kind::ReplicaSet | Kind::Pod => labels().contains_key(labels::POD_TEMPLATE_HASH),
+            Kind::Job | Kind::JobPod => labels().contains_key(labels::ANALYSIS_RUN_UID),
             Kind::Deployment
             | Kind::PodTemplate
             | Kind::Service
@@ -206,6 +215,10 @@ impl Caches {
             Kind::ReplicaSet => self.forget_replica_set(name, keys),
             Kind::Pod => self.forget_pod(name, keys),
             Kind::AnalysisRun => self.forget_run(name, keys),
+            Kind::Job | Kind::JobPod => {
+                let run = self.jobs.removed(kind, name);
+                self.concerned_by_job(run, keys);
+            }
             Kind::Deployment
             | Kind::PodTemplate
             | Kind::Service

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use serin_api::{AnalysisRun, Rollout};
+use serin_core::analysis::job::Job;
 use serin_core::rollout::observed::{Found, Pod, Raw, ReplicaSet, Template, TemplateKey, VirtualServiceKey, Workload};
 
 use super::references::{Reference, template_key, template_reference};
 use super::{Caches, RolloutEntry, View};
 use crate::change::{Kind, ObjectName};
-use crate::farewell::manager;
+use crate::farewell::setters;
 use crate::ledger::Shown;
 
 /// An object that is decided about, with its status as it really is.
@@ -40,6 +41,7 @@ impl Caches {
             Kind::ReplicaSet => self.replica_sets.get(name).map(|e| (&e.version, &e.view.uid)),
             Kind::Pod => self.pods.get(name).map(|e| (&e.version, &e.view.uid)),
             Kind::AnalysisRun => self.runs.get(name).map(|e| (&e.version, &e.uid)),
+            Kind::Job | Kind::JobPod => self.jobs.shown(kind, name),
             Kind::Deployment
             | Kind::PodTemplate
             | Kind::Service
@@ -58,6 +60,7 @@ impl Caches {
             Kind::ReplicaSet => Box::new(self.replica_sets.keys().cloned()),
             Kind::Pod => Box::new(self.pods.keys().cloned()),
             Kind::AnalysisRun => Box::new(self.runs.keys().cloned()),
+            Kind::Job | Kind::JobPod => self.jobs.names(kind),
             Kind::Deployment
             | Kind::PodTemplate
             | Kind::Service
@@ -86,6 +89,11 @@ impl Caches {
     pub(crate) fn analysis_run(&self, name: &ObjectName) -> Option<Subject<AnalysisRun>> {
         let entry = self.runs.get(name)?;
         Some(Subject { object: entry.run.clone(), status: entry.status.clone() })
+    }
+
+    /// The Jobs that an AnalysisRun owns, by name.
+    pub(crate) fn jobs_of(&self, name: &ObjectName) -> BTreeMap<String, Job> {
+        self.runs.get(name).map(|entry| self.jobs.of_run(&entry.uid)).unwrap_or_default()
     }
 
     /// The object that the Rollout's `workloadRef` names.
@@ -183,19 +191,20 @@ impl Caches {
         templates
     }
 
-    /// Objects in its namespace that say that this Rollout set them.
+    /// Objects that say that this Rollout set them: in its namespace, but for VirtualServices, which may be anywhere.
     pub(crate) fn left_behind(&self, rollout: &ObjectName) -> Vec<(Kind, ObjectName, Raw)> {
         let of_kind = |kind: Kind| {
-            let first = (kind, ObjectName::new(&rollout.namespace, ""));
+            let anywhere = kind == Kind::VirtualService;
+            let first = (kind, ObjectName::new(if anywhere { "" } else { &rollout.namespace }, ""));
             self.others
                 .range(first..)
-                .take_while(move |((k, name), _)| *k == kind && name.namespace == rollout.namespace)
+                .take_while(move |((k, name), _)| *k == kind && (anywhere || name.namespace == rollout.namespace))
         };
-        [Kind::DestinationRule, Kind::Service]
+        [Kind::DestinationRule, Kind::Service, Kind::VirtualService]
             .into_iter()
             .flat_map(of_kind)
             .filter_map(|((kind, name), entry)| match &entry.view {
-                View::Raw(raw) if manager(*kind, raw) == Some(&rollout.name) => {
+                View::Raw(raw) if setters(*kind, name, raw).contains(rollout) => {
                     Some((*kind, name.clone(), raw.clone()))
                 }
                 View::Raw(_) | View::Workload(_) | View::Template(_) => None,

@@ -6,6 +6,7 @@ use serde_json::json;
 use serin_core::plan::{Effect, Event, Target};
 
 use super::*;
+use crate::decision::Order;
 use crate::fake::{self, Asked, Log};
 use crate::metrics::Metrics;
 
@@ -35,6 +36,7 @@ fn orders(effects: Vec<Order>) -> Orders {
         subject: Subject { key: Key::rollout("shop", "web"), uid: "r".into(), version: "5".into() },
         status: Some(json!({"metadata": {"resourceVersion": "5"}, "status": {"phase": "Paused"}})),
         effects,
+        jobs: Vec::new(),
         events: vec![Event::normal("RolloutPaused", "Rollout is paused")],
     }
 }
@@ -166,7 +168,7 @@ fn answers_are_sorted_by_what_they_mean() {
 #[test]
 fn a_wake_up_that_is_due_already_does_not_spin() {
     let (done, now) = (Outcome::Done, DateTime::UNIX_EPOCH);
-    let report = Report { outcome: done, status_written: false, writes: Vec::new(), events: 0 };
+    let report = Report { outcome: done, status_written: false, writes: Vec::new(), refused: Vec::new(), events: 0 };
     let wake = |seconds| Wake { at: now + TimeDelta::seconds(seconds), why: String::new() };
     assert_eq!(report.next(Some(&wake(5)), now), Next::At(now + TimeDelta::seconds(5)));
     assert_eq!(report.next(Some(&wake(0)), now), Next::At(now + TimeDelta::seconds(1)));

@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prometheus_client::registry::Registry;
-use serin_api::MetricProvider;
+use serin_api::{AnalysisRunStatus, Measurement, MetricProvider, MetricResult};
+use serin_core::analysis;
 use serin_core::analysis::sample::{Outcome as SampleOutcome, Sample};
 use serin_core::rollout::Overwritten;
 
@@ -134,7 +135,30 @@ impl Metrics {
                 self.objects().rollout(key.object(), observed, plan);
             }
             Decision::AnalysisRun { observed, plan } => {
+                if let Some(status) = plan.status.as_ref().filter(|_| record.report.status_written) {
+                    self.count_jobs(observed, status);
+                }
                 self.objects().run(key.object(), observed, plan);
+            }
+        }
+    }
+
+    /// Counts the Jobs whose measurements have ended with this status.
+    fn count_jobs(&self, observed: &analysis::Observed, status: &AnalysisRunStatus) {
+        let old = observed.run.status.as_ref();
+        for metric in observed.run.spec.metrics.iter().filter(|metric| metric.provider.job.is_some()) {
+            let is_it = |result: &&MetricResult| result.name == metric.name;
+            let before = old.and_then(|old| old.metric_results.iter().find(is_it));
+            let was_running = |one: &&Measurement| {
+                let mut known = before.into_iter().flat_map(|result| &result.measurements);
+                known.any(|other| other.started_at == one.started_at && other.finished_at.is_none())
+            };
+            let ended = status.metric_results.iter().filter(is_it).flat_map(|result| &result.measurements);
+            for one in ended.filter(was_running) {
+                let (Some(from), Some(to)) = (&one.started_at, &one.finished_at) else { continue };
+                let outcome = if one.phase == "Error" { "wrong" } else { "measured" };
+                let labels = vec![("provider", "job".to_owned()), ("outcome", outcome.to_owned())];
+                self.0.families.provider_request.get_or_create(&labels).observe(seconds(to.0 - from.0));
             }
         }
     }

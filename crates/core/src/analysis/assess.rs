@@ -119,8 +119,8 @@ pub(super) fn metric_phase(metric: &MetricPlan, result: &MetricResult, course: C
     match (end, course, measured) {
         (Some((phase, _)), _, _) => phase,
         (None, Course::Terminating, _) => Phase::Successful,
-        (None, Course::On, true) => Phase::Running,
-        (None, Course::On, false) => Phase::Pending,
+        (None, Course::On, _) if result.measurements.is_empty() => Phase::Pending,
+        (None, Course::On, _) => Phase::Running,
     }
 }
 

@@ -6,6 +6,7 @@ use serin_api::{AnalysisRunStatus, Measurement, MetricResult};
 use super::assess::{self, Course, metric_phase};
 use super::fold::{fold, stamp};
 use super::holding::holding;
+use super::jobs;
 use super::judge::Verdict;
 use super::parse::{self, MetricPlan, RunPlan};
 use super::phase::Phase;
@@ -14,7 +15,7 @@ use super::schedule::{Last, Ticks, due, later};
 use super::template::semantics_of;
 use super::{Observed, Plan};
 use crate::field_error::FieldError;
-use crate::plan::{Event, Wake};
+use crate::plan::{Effect, Event, Wake};
 use crate::rollout::hold::Hold;
 
 /// Decides about one run. Deciding again on the written status, with nothing new, changes nothing.
@@ -36,6 +37,7 @@ pub fn decide(observed: &Observed) -> Plan {
             }
         }
     }
+    plan.effects = jobs::leftovers(observed, &status);
     retire(observed, &mut status, &mut plan);
     plan.status = (run.status.as_ref() != Some(&status)).then_some(status);
     plan
@@ -63,6 +65,7 @@ fn advance(
             fold(&mut status.metric_results, metric, sample, semantics);
         }
     }
+    jobs::follow(observed, run, &mut status.metric_results);
     let course = set_phases(observed, run, &mut status.metric_results);
     plan.events = metric_events(&before, &status.metric_results);
     let assessed = assess::run(&run.metrics, &status.metric_results, observed.run.spec.terminate, course);
@@ -78,24 +81,28 @@ fn advance(
     }
 }
 
-/// Brings the phase of every measured metric up to date, and says whether the run goes on.
+/// Brings the phase of every metric that was begun up to date, and says whether the run goes on.
 fn set_phases(observed: &Observed, run: &RunPlan, results: &mut [MetricResult]) -> Course {
-    let asked_to_end = observed.run.spec.terminate;
-    let mut course = if asked_to_end { Course::Terminating } else { Course::On };
-    // The second time, metrics that still go on learn that another has ended the run.
-    for _ in 0..2 {
-        for metric in &run.metrics {
-            if let Some(result) = results.iter_mut().find(|result| result.name == metric.name) {
-                result.dry_run = metric.dry_run;
-                result.phase = metric_phase(metric, result, course).to_string();
-            }
-        }
+    if !observed.run.spec.terminate {
+        set_phases_on(Course::On, run, results);
         let counts = |result: &&MetricResult| run.metrics.iter().any(|m| m.name == result.name && !m.dry_run);
-        if results.iter().filter(counts).any(|result| Phase::of(&result.phase).bad()) {
-            course = Course::Terminating;
+        if !results.iter().filter(counts).any(|result| Phase::of(&result.phase).bad()) {
+            return Course::On;
         }
     }
-    course
+    // Metrics that still go on learn that somebody, or another metric, has ended the run.
+    jobs::terminate(observed.now, run, results);
+    set_phases_on(Course::Terminating, run, results);
+    Course::Terminating
+}
+
+fn set_phases_on(course: Course, run: &RunPlan, results: &mut [MetricResult]) {
+    for metric in &run.metrics {
+        if let Some(result) = results.iter_mut().find(|result| result.name == metric.name) {
+            result.dry_run = metric.dry_run;
+            result.phase = metric_phase(metric, result, course).to_string();
+        }
+    }
 }
 
 /// Tells of every metric that is over since the status before.
@@ -136,16 +143,20 @@ fn waiting(observed: &Observed, status: &AnalysisRunStatus) -> Option<String> {
     (!holds.is_empty()).then(|| holds.join("; "))
 }
 
-/// Asks for the measurements that are due, and to be woken for the next one.
-fn ask(observed: &Observed, run: &RunPlan, semantics: Semantics, (status, plan): (&AnalysisRunStatus, &mut Plan)) {
+/// Asks for the measurements that are due, and to be woken for the next one. Those that are Jobs begin in status.
+fn ask(observed: &Observed, run: &RunPlan, semantics: Semantics, (status, plan): (&mut AnalysisRunStatus, &mut Plan)) {
     let started_at = status.started_at.map_or(observed.now, |time| time.0);
     for metric in &run.metrics {
         let result = status.metric_results.iter().find(|result| result.name == metric.name);
         let over = result.is_some_and(|result| Phase::of(&result.phase).completed());
-        if over || observed.in_flight.contains(&metric.name) {
+        let under_way = metric.is_job && result.is_some_and(|result| jobs::pending(result).is_some());
+        if over || under_way || observed.in_flight.contains(&metric.name) {
             continue;
         }
         match next(metric, result, started_at) {
+            Some(at) if at <= observed.now && metric.is_job => {
+                jobs::begin(observed, metric, &mut status.metric_results);
+            }
             Some(at) if at <= observed.now => plan.measure.extend(measure(observed, run, metric, semantics)),
             Some(at) => {
                 let wake = Wake { at, why: format!("metric {} is due", metric.name) };
@@ -154,6 +165,7 @@ fn ask(observed: &Observed, run: &RunPlan, semantics: Semantics, (status, plan):
             None => {}
         }
     }
+    plan.jobs = jobs::missing(observed, run, &status.metric_results, semantics);
 }
 
 /// When a metric is due next.
@@ -183,11 +195,15 @@ fn retire(observed: &Observed, status: &mut AnalysisRunStatus, plan: &mut Plan) 
     let completed_at = status.completed_at.get_or_insert(stamp(observed.now)).0;
     let at = later(completed_at, chrono::TimeDelta::seconds(i64::from(seconds)));
     if at <= observed.now {
-        plan.delete = true;
+        let metadata = &observed.run.metadata;
+        let (name, uid) = (metadata.name.clone().unwrap_or_default(), metadata.uid.clone().unwrap_or_default());
+        plan.effects.push(Effect::DeleteAnalysisRun { name, uid });
     } else {
         plan.wake = Some(Wake { at, why: "the run has outlived its ttlStrategy".to_owned() });
     }
 }
 
+#[cfg(test)]
+mod job_tests;
 #[cfg(test)]
 mod tests;

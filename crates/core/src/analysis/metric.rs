@@ -7,6 +7,7 @@ use serin_api::{IntOrString, Metric, MetricProvider};
 use super::condition::Condition;
 use super::parse::{MetricPlan, Rule};
 use crate::field_error::FieldError;
+use crate::json_path::JsonPath;
 use crate::time::parse_duration;
 
 /// What could be read of a metric, and what is wrong with the rest.
@@ -43,6 +44,7 @@ pub(super) fn read_metric(metric: &Metric, open: &[&str]) -> Reading {
             .filter(|limit| *limit > 0),
         dry_run: false,
         retention: RETENTION_DEFAULT,
+        is_job: metric.provider.job.is_some(),
     };
     if reader.errors.is_empty() && !reader.is_open_in_numbers(metric) {
         reader.compare(&plan);
@@ -152,17 +154,65 @@ impl Reader<'_> {
                 return self.refuse("provider", format!("multiple providers specified: {}", names.join(", ")));
             }
         };
-        let field = format!("provider.{name}");
-        if name != "prometheus" && name != "skywalking" {
-            let message = format!("provider `{name}` is not supported yet; use prometheus or skywalking");
-            return self.refuse(&field, message);
-        }
-        if settings.get("query").and_then(Value::as_str).is_none_or(str::is_empty) {
-            self.refuse(&format!("{field}.query"), "must be given");
-        }
-        if name == "skywalking" {
-            let interval = settings.get("interval").and_then(Value::as_str);
-            self.duration(&format!("{field}.interval"), interval);
+        match name.as_str() {
+            "prometheus" => self.query("prometheus", settings),
+            "skywalking" => {
+                self.query("skywalking", settings);
+                self.duration("provider.skywalking.interval", settings.get("interval").and_then(Value::as_str));
+            }
+            "web" => self.web(settings),
+            "job" => self.job(settings),
+            other => {
+                let message =
+                    format!("provider `{other}` is not supported yet; use prometheus, skywalking, web or job");
+                self.refuse(&format!("provider.{other}"), message);
+            }
         }
     }
+
+    fn query(&mut self, provider: &str, settings: &Value) {
+        if text(settings, "query").is_empty() {
+            self.refuse(&format!("provider.{provider}.query"), "must be given");
+        }
+    }
+
+    fn web(&mut self, settings: &Value) {
+        if text(settings, "url").is_empty() {
+            self.refuse("provider.web.url", "must be given");
+        }
+        let method = text(settings, "method");
+        let is_get = method.is_empty() || method == "GET";
+        if !is_get && !["POST", "PUT"].contains(&method) && !self.is_open(method) {
+            self.refuse("provider.web.method", format!("must be GET, POST or PUT; it is {method}"));
+        }
+        let (has_text, has_json) = (!text(settings, "body").is_empty(), settings.get("jsonBody").is_some());
+        if has_text && has_json {
+            self.refuse("provider.web.body", "use either body or jsonBody");
+        } else if is_get && (has_text || has_json) {
+            self.refuse("provider.web.method", "must be POST or PUT when there is a body");
+        }
+        let path = text(settings, "jsonPath");
+        if !path.is_empty()
+            && !self.is_open(path)
+            && let Err(error) = JsonPath::parse(path)
+        {
+            self.refuse("provider.web.jsonPath", error);
+        }
+    }
+
+    fn job(&mut self, settings: &Value) {
+        let containers = settings.pointer("/spec/template/spec/containers").and_then(Value::as_array);
+        if containers.is_none_or(Vec::is_empty) {
+            self.refuse("provider.job.spec.template.spec.containers", "must be given");
+        }
+        let policy = settings.pointer("/spec/template/spec/restartPolicy").and_then(Value::as_str);
+        if policy == Some("Always") {
+            self.refuse("provider.job.spec.template.spec.restartPolicy", "must be Never or OnFailure");
+        }
+    }
+}
+
+/// The text of a field; empty if there is none.
+fn text<'v>(settings: &'v Value, field: &str) -> &'v str {
+    settings.get(field).and_then(Value::as_str).unwrap_or_default()
 }

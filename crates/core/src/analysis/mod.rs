@@ -7,6 +7,8 @@ mod decide;
 mod field_path;
 mod fold;
 pub mod holding;
+pub mod job;
+mod jobs;
 pub mod judge;
 pub mod merge;
 mod metric;
@@ -20,13 +22,14 @@ pub mod template;
 pub use decide::decide;
 pub use holding::holding;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serin_api::{AnalysisRun, AnalysisRunStatus};
 
-use crate::plan::{Event, Wake};
+use crate::plan::{Effect, Event, Wake};
+use job::{Job, StartJob};
 use sample::{Measure, Sample, Semantics};
 
 /// Everything that a decision about one AnalysisRun may know, taken at one moment.
@@ -40,6 +43,8 @@ pub struct Observed {
     pub samples: Vec<Sample>,
     /// Names of the metrics whose measurement is under way.
     pub in_flight: BTreeSet<String>,
+    /// The Jobs that the run owns, by name.
+    pub jobs: BTreeMap<String, Job>,
     /// Rules for absent data, unless the run's annotation says otherwise.
     pub semantics: Semantics,
 }
@@ -51,8 +56,10 @@ pub struct Plan {
     pub status: Option<AnalysisRunStatus>,
     /// Measurements to take now.
     pub measure: Vec<Measure>,
-    /// Whether the run has outlived its `ttlStrategy` and is to be deleted.
-    pub delete: bool,
+    /// Jobs to create now; the status says already that their measurements are under way.
+    pub jobs: Vec<StartJob>,
+    /// What is to be deleted: Jobs that nobody waits for any more, and a run that has outlived its `ttlStrategy`.
+    pub effects: Vec<Effect>,
     /// Events that tell of what the status now says.
     pub events: Vec<Event>,
     /// When to look again although nothing changed.

@@ -48,6 +48,8 @@ pub struct MetricPlan {
     pub dry_run: bool,
     /// Number of measurements that status keeps.
     pub retention: usize,
+    /// Whether each measurement is a Job, which takes its time.
+    pub is_job: bool,
 }
 
 /// A condition with its text, which messages quote.
@@ -336,13 +338,17 @@ mod tests {
         );
         check_provider(
             "one that is not there yet",
-            json!({"web": {"url": "http://w"}}),
-            &["metrics[0].provider.web: provider `web` is not supported yet; use prometheus or skywalking"],
+            json!({"datadog": {"query": "q"}}),
+            &[
+                "metrics[0].provider.datadog: provider `datadog` is not supported yet; use prometheus, skywalking, web or job",
+            ],
         );
         check_provider(
             "a plugin",
             json!({"plugin": {"x/y": {}}}),
-            &["metrics[0].provider.plugin: provider `plugin` is not supported yet; use prometheus or skywalking"],
+            &[
+                "metrics[0].provider.plugin: provider `plugin` is not supported yet; use prometheus, skywalking, web or job",
+            ],
         );
         check_provider(
             "no query",
@@ -355,6 +361,40 @@ mod tests {
             &[
                 "metrics[0].provider.skywalking.interval: `3` is not a duration; write a number and a unit, such as 30s, 5m or 1h30m",
             ],
+        );
+    }
+
+    #[test]
+    fn web_and_job_must_have_what_they_need() {
+        let check_provider = |what, provider, expected| check(what, json!({"provider": provider}), json!([]), expected);
+        let pod = |spec: Value| json!({"job": {"spec": {"template": {"spec": spec}}}});
+        check_provider("a web metric", json!({"web": {"url": "http://w", "jsonPath": "{$.a[0].b}"}}), &[]);
+        check_provider("one with a body", json!({"web": {"url": "http://w", "method": "POST", "jsonBody": {}}}), &[]);
+        check_provider(
+            "one with all mistakes",
+            json!({"web": {"url": "", "method": "HEAD", "body": "a", "jsonBody": {}, "jsonPath": "a"}}),
+            &[
+                "metrics[0].provider.web.url: must be given",
+                "metrics[0].provider.web.method: must be GET, POST or PUT; it is HEAD",
+                "metrics[0].provider.web.body: use either body or jsonBody",
+                "metrics[0].provider.web.jsonPath: `a` cannot be read as JSONPath; write an expression such as {$.data.value}",
+            ],
+        );
+        check_provider(
+            "a body that GET has not",
+            json!({"web": {"url": "http://w", "body": "a"}}),
+            &["metrics[0].provider.web.method: must be POST or PUT when there is a body"],
+        );
+        check_provider("a job", pod(json!({"containers": [{"name": "c"}], "restartPolicy": "OnFailure"})), &[]);
+        check_provider(
+            "a job without containers",
+            json!({"job": {"spec": {}}}),
+            &["metrics[0].provider.job.spec.template.spec.containers: must be given"],
+        );
+        check_provider(
+            "a job that never ends",
+            pod(json!({"containers": [{"name": "c"}], "restartPolicy": "Always"})),
+            &["metrics[0].provider.job.spec.template.spec.restartPolicy: must be Never or OnFailure"],
         );
     }
 

@@ -1,4 +1,5 @@
-//! What a Rollout that is gone leaves behind on objects that outlive it: our label and our annotation, and how to lift them.
+//! What a Rollout that is gone leaves behind on objects that outlive it: our label, our annotation and our routes, and how
+//! to take them away.
 
 use serde_json::{Value, json};
 use serin_api::labels::{MANAGED_BY_ROLLOUTS, POD_TEMPLATE_HASH};
@@ -32,6 +33,13 @@ pub fn from_service(version: &str) -> Value {
         "metadata": {"resourceVersion": version, "annotations": {MANAGED_BY_ROLLOUTS: null}},
         "spec": {"selector": {POD_TEMPLATE_HASH: null}},
     })
+}
+
+/// The JSON Patch (RFC 6902) that takes the managed routes of a Rollout out of a VirtualService, and the record of them;
+/// `owner` is `namespace/name` of the Rollout, `version` the precondition.
+#[must_use]
+pub fn from_virtual_service(vs: &Value, version: &str, owner: &str) -> Vec<Value> {
+    std::iter::once(patch::test_version(version)).chain(super::managed::farewell(vs, owner)).collect()
 }
 
 #[cfg(test)]

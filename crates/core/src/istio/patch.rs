@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 /// A `test` that the object still has the version that the patch was computed from.
-pub(super) fn test_version(version: &str) -> Value {
+pub(crate) fn test_version(version: &str) -> Value {
     test("/metadata/resourceVersion", &json!(version))
 }
 
@@ -34,20 +34,35 @@ pub(super) fn escape(key: &str) -> String {
 
 /// The operations that give an object the annotation that says which Rollout sets it; none if it says so already.
 pub(super) fn annotate_owner(object: &Value, rollout: &str) -> Vec<Value> {
-    let key = serin_api::labels::MANAGED_BY_ROLLOUTS;
-    match object.pointer("/metadata/annotations") {
-        Some(Value::Object(annotations)) if annotations.get(key).and_then(Value::as_str) == Some(rollout) => Vec::new(),
-        Some(Value::Object(_)) => {
-            vec![add(&format!("/metadata/annotations/{}", escape(key)), &json!(rollout))]
-        }
-        Some(_) | None => vec![add("/metadata/annotations", &json!({key: rollout}))],
+    annotate(object, serin_api::labels::MANAGED_BY_ROLLOUTS, Some(rollout))
+}
+
+/// The operations that set an annotation, or with `None` remove it; none if that is so already.
+pub(super) fn annotate(object: &Value, key: &str, value: Option<&str>) -> Vec<Value> {
+    let place = format!("/metadata/annotations/{}", escape(key));
+    let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object);
+    match (annotations, annotations.and_then(|all| all.get(key)), value) {
+        (_, None, None) => Vec::new(),
+        (_, Some(_), None) => vec![remove(&place)],
+        (_, Some(present), Some(value)) if present.as_str() == Some(value) => Vec::new(),
+        (Some(_), _, Some(value)) => vec![add(&place, &json!(value))],
+        (None, _, Some(value)) => vec![add("/metadata/annotations", &json!({key: value}))],
     }
+}
+
+/// An object after a patch.
+///
+/// # Errors
+/// Why the patch is none, or does not apply.
+pub(crate) fn patched(object: &Value, patch: &[Value]) -> Result<Value, String> {
+    let operations: json_patch::Patch =
+        serde_json::from_value(Value::Array(patch.to_vec())).map_err(|error| error.to_string())?;
+    let mut after = object.clone();
+    json_patch::patch(&mut after, &operations).map_err(|error| error.to_string())?;
+    Ok(after)
 }
 
 #[cfg(test)]
 pub(super) fn apply(object: &Value, patch: &[Value]) -> Value {
-    let patch: json_patch::Patch = serde_json::from_value(Value::Array(patch.to_vec())).expect("a JSON Patch");
-    let mut edited = object.clone();
-    json_patch::patch(&mut edited, &patch).expect("the patch applies to the object it was made from");
-    edited
+    patched(object, patch).expect("the patch applies to the object it was made from")
 }

@@ -154,6 +154,17 @@ pub fn check_destinations(vs: &Value, routes: &[RouteAt], sides: &Sides) -> Vec<
     routes.iter().filter_map(|&route| split(vs, route, sides).err()).flatten().collect()
 }
 
+/// The destination of the canary in a route with its weight and headers, whether or not the route has a stable one;
+/// `None` if there is not exactly one.
+#[must_use]
+pub fn canary_destination<'a>(vs: &'a Value, route: RouteAt, sides: &Sides) -> Option<&'a Value> {
+    let at = Place { namespace: vs.pointer("/metadata/namespace").and_then(Value::as_str), sides };
+    let destinations = route.of(vs)?.get("route").and_then(Value::as_array)?;
+    let mut found = destinations.iter().filter(|destination| at.matches(&sides.canary, destination));
+    let first = found.next();
+    if found.next().is_some() { None } else { first }
+}
+
 /// The operations for one route.
 fn route_changes(vs: &Value, route: RouteAt, sides: &Sides, canary_weight: i32) -> Result<Vec<Value>, Vec<FieldError>> {
     let split = split(vs, route, sides)?;

@@ -135,11 +135,12 @@ fn create(scene: &Scene<'_>, state: &mut State) -> Planned {
     }
 }
 
-/// With traffic routing, or without anything to replace, a revision starts with the pods that its step wants; the
+/// With traffic routing or blue-green, or without anything to replace, a revision starts with the pods that its step wants; the
 /// basic canary must find room first.
 fn initial_size(scene: &Scene<'_>, state: &State) -> i32 {
     let halted = scene.spec.paused || state.aborted.is_some();
-    let unhindered = scene.spec.canary.routing.is_some() || scene.owned().all(|rs| rs.replicas_actual == 0);
+    let has_room = scene.spec.canary.routing.is_some() || scene.blue_green.is_some();
+    let unhindered = has_room || scene.owned().all(|rs| rs.replicas_actual == 0);
     if halted || !unhindered { 0 } else { canary_wanted(scene, state) }
 }
 

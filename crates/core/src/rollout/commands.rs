@@ -194,6 +194,9 @@ fn act(scene: &Scene<'_>, state: &mut State, command: Command) -> String {
 
 /// Leaves the step under way, as `kubectl argo rollouts promote` does.
 fn promote(scene: &Scene<'_>, state: &mut State) -> String {
+    if scene.blue_green.is_some() {
+        return end_blue_green_pause(state);
+    }
     let steps = scene.spec.canary.steps.len();
     if state.step >= steps {
         if state.pauses.is_empty() {
@@ -206,4 +209,13 @@ fn promote(scene: &Scene<'_>, state: &mut State) -> String {
     state.end_pauses();
     state.enter_step(left + 1, scene.observed.now);
     format!("promoted past step {} of {steps}", left + 1)
+}
+
+/// Ends a pause as clients do, so that an inconclusive analysis is made again, and the switch comes after the other pause.
+fn end_blue_green_pause(state: &mut State) -> String {
+    if state.pauses.is_empty() {
+        return "nothing to do: the update is not paused".to_owned();
+    }
+    state.pauses.clear();
+    "ended the pause".to_owned()
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serin_api::{Condition, Time};
 
+use super::blue_green;
 use super::deadline::{self, Deadline};
 use super::replicas::is_fully_available;
 use super::scene::Scene;
@@ -81,7 +82,9 @@ pub(crate) fn merge(before: &[Condition], statement: Statement, now: DateTime<Ut
 fn available(scene: &Scene<'_>) -> Statement {
     let available: i32 = scene.owned().map(|rs| rs.replicas_available).sum();
     let needed = scene.spec.replicas - scene.spec.canary.unavailable_max.round_down(scene.spec.replicas);
-    if available >= needed {
+    let is_available =
+        scene.blue_green.as_ref().map_or(available >= needed, |services| blue_green::available(scene, services));
+    if is_available {
         say("Available", "True", "AvailableReason", "Rollout has minimum availability")
     } else {
         say("Available", "False", "AvailableReason", "Rollout does not have minimum availability")

@@ -9,7 +9,9 @@ use super::deadline::{self, Deadline};
 use super::mesh::Mesh;
 use super::scene::Scene;
 use super::state::State;
-use super::{children, commands, history, invalid, overwritten, runs, safety, status, steps, traffic, wake};
+use super::{
+    blue_green, children, commands, history, invalid, overwritten, runs, safety, status, steps, traffic, wake,
+};
 
 /// What should happen to a Rollout next.
 ///
@@ -38,7 +40,10 @@ fn decide_valid(observed: &Observed, spec: &Spec) -> Plan {
     runs::follow(&scene, &mut state);
     let deadline = take_deadline(&scene, &mut state);
     commands::announce_abort(&scene, &mut state);
-    let mut holds = steps::advance(&scene, &mut state);
+    let mut holds = match &scene.blue_green {
+        Some(services) => blue_green::advance(&scene, &mut state, services),
+        None => steps::advance(&scene, &mut state),
+    };
     let effects = effects(&scene, &mut state, &mut holds);
     let deadline = if state.is_promoted() { Deadline::NotRunning } else { deadline };
     let facts = facts(&scene, &state);
@@ -83,6 +88,11 @@ fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<P
     let moves = traffic::plan(scene, state);
     holds.extend(moves.holds);
     effects.extend(moves.effects);
+    if let Some(services) = &scene.blue_green {
+        let (switches, pending) = blue_green::switch(scene, state, services);
+        holds.extend(pending);
+        effects.extend(switches);
+    }
     effects.extend(shrinking);
     effects.extend(runs::start_and_end(scene, state, holds));
     effects.extend(history::clear_away(scene, state));

@@ -6,7 +6,8 @@ use serin_api::{AnalysisRun, labels};
 
 use crate::plan::{Effect, Planned};
 
-use super::runs::{is_complete, name, report};
+use super::run_object::RunKind;
+use super::runs::{is_complete, name, report, slot};
 use super::scene::Scene;
 use super::state::State;
 
@@ -42,7 +43,7 @@ pub(crate) fn clear_away(scene: &Scene<'_>, state: &State) -> Vec<Planned> {
 }
 
 fn is_current(state: &State, run: &AnalysisRun) -> bool {
-    [&state.background, &state.step_run].into_iter().flatten().any(|current| current.name == name(run))
+    RunKind::ALL.into_iter().filter_map(|kind| slot(state, kind).as_ref()).any(|current| current.name == name(run))
 }
 
 /// Whether the ReplicaSet that a run was about still exists.

@@ -34,6 +34,18 @@ pub enum Hold {
         /// Pods wanted.
         desired: i32,
     },
+    /// A blue-green update waits for its time, or with `None` for a person, before the active Service is switched.
+    PausedBeforeSwitch {
+        /// When it ends by itself.
+        until: Option<DateTime<Utc>>,
+    },
+    /// Pods of the new version of a blue-green update are not available yet.
+    PreviewNotAvailable {
+        /// Pods available.
+        available: i32,
+        /// Pods wanted.
+        desired: i32,
+    },
     /// Stable pods are not available in the number that their share of traffic needs.
     StableNotAvailable {
         /// Pods available.
@@ -47,6 +59,11 @@ pub enum Hold {
         desired: i32,
         /// Canary weight read from the routes, in percent.
         observed: i32,
+    },
+    /// The header and mirror routes that the steps ask for are not all there yet, or others still are.
+    RoutesNotObserved {
+        /// Name of the VirtualService.
+        virtual_service: String,
     },
     /// A subset or Service does not stand for its revision yet.
     SideNotSwitched {
@@ -108,12 +125,14 @@ impl Hold {
     pub fn reason(&self) -> &'static str {
         match self {
             Hold::PausedBySpec => "PausedBySpec",
-            Hold::WaitingForPromotion { .. } => "WaitingForPromotion",
-            Hold::PauseRunning { .. } => "PauseRunning",
+            Hold::WaitingForPromotion { .. } | Hold::PausedBeforeSwitch { until: None } => "WaitingForPromotion",
+            Hold::PauseRunning { .. } | Hold::PausedBeforeSwitch { until: Some(_) } => "PauseRunning",
             Hold::Inconclusive { .. } => "Inconclusive",
             Hold::CanaryNotAvailable { .. } => "CanaryNotAvailable",
+            Hold::PreviewNotAvailable { .. } => "PreviewNotAvailable",
             Hold::StableNotAvailable { .. } => "StableNotAvailable",
             Hold::WeightNotObserved { .. } => "WeightNotObserved",
+            Hold::RoutesNotObserved { .. } => "RoutesNotObserved",
             Hold::SideNotSwitched { .. } => "SideNotSwitched",
             Hold::Propagating { .. } => "Propagating",
             Hold::AnalysisRunning { .. } => "AnalysisRunning",
@@ -135,8 +154,11 @@ impl Hold {
             | Hold::PauseRunning { .. }
             | Hold::Inconclusive { .. }
             | Hold::CanaryNotAvailable { .. }
+            | Hold::PausedBeforeSwitch { .. }
+            | Hold::PreviewNotAvailable { .. }
             | Hold::StableNotAvailable { .. }
             | Hold::WeightNotObserved { .. }
+            | Hold::RoutesNotObserved { .. }
             | Hold::SideNotSwitched { .. }
             | Hold::Propagating { .. }
             | Hold::AnalysisRunning { .. }
@@ -163,11 +185,26 @@ impl fmt::Display for Hold {
             Hold::CanaryNotAvailable { available, desired } => {
                 write!(f, "{available} of {desired} canary pods are available")
             }
+            Hold::PausedBeforeSwitch { until: None } => {
+                write!(f, "the new version waits to become active; ends with a promotion")
+            }
+            Hold::PausedBeforeSwitch { until: Some(until) } => {
+                write!(f, "the new version becomes active at {}", until.format("%H:%M:%S"))
+            }
+            Hold::PreviewNotAvailable { available, desired } => {
+                write!(f, "{available} of {desired} pods of the new version are available")
+            }
             Hold::StableNotAvailable { available, needed } => {
                 write!(f, "{available} of the {needed} stable pods that its share of traffic needs are available")
             }
             Hold::WeightNotObserved { desired, observed } => {
                 write!(f, "the routes give the canary {observed} %, {desired} % is wanted")
+            }
+            Hold::RoutesNotObserved { virtual_service } => {
+                write!(
+                    f,
+                    "VirtualService {virtual_service} does not have the header and mirror routes of this step yet"
+                )
             }
             Hold::SideNotSwitched { side, hash } => write!(f, "{side} does not yet stand for revision {hash}"),
             Hold::Propagating { change, until } => {

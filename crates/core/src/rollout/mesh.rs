@@ -8,6 +8,7 @@ use serde_json::Value;
 use serin_api::labels::POD_TEMPLATE_HASH;
 
 use crate::istio::destination_rule::{host, subset_hash, subset_selects};
+use crate::istio::managed::existing;
 use crate::istio::routes::{RouteAt, Selection, select};
 use crate::istio::service::{selector_hash, selects};
 use crate::istio::virtual_service::{RouteWeights, Side, Sides, observed_weights};
@@ -31,8 +32,34 @@ pub(crate) struct Mesh<'a> {
 pub(crate) struct Routed<'a> {
     pub(crate) key: &'a VirtualServiceKey,
     pub(crate) raw: &'a Raw,
-    pub(crate) routes: Vec<RouteAt>,
+    /// What its routes are picked by.
+    pub(crate) selection: Selection,
+    /// The routes that the spec names.
+    pub(crate) base: Vec<RouteAt>,
+    /// The weights of those, and behind them of the managed routes that split their requests alike.
     pub(crate) weights: Vec<RouteWeights>,
+    /// Whether a managed route sends requests to the canary, whatever its weight.
+    pub(crate) to_canary: bool,
+}
+
+impl<'a> Routed<'a> {
+    /// Reads the routes out of a VirtualService; `None` if they are not there or their weights cannot be read.
+    pub(crate) fn read(
+        (key, raw): (&'a VirtualServiceKey, &'a Raw),
+        selection: Selection,
+        sides: &Sides,
+    ) -> Option<Self> {
+        let base = select(&raw.object, &selection).ok()?;
+        let mut weights = observed_weights(&raw.object, &base, sides).ok()?;
+        let managed = existing(&raw.object, &selection.managed, sides);
+        weights.extend(managed.splitting);
+        Some(Routed { key, raw, selection, base, weights, to_canary: managed.to_canary })
+    }
+
+    /// The places of all routes that carry weights.
+    pub(crate) fn routes(&self) -> Vec<RouteAt> {
+        self.weights.iter().map(|weights| weights.route).collect()
+    }
 }
 
 /// What stands behind one side of the split: a subset, a Service, or both.
@@ -79,15 +106,7 @@ impl<'a> Mesh<'a> {
         for reference in &routing.virtual_services {
             let (key, found) = observed.virtual_services.get_key_value(&reference.key)?;
             let raw = found.present()?;
-            let selection = Selection {
-                routes: reference.routes.clone(),
-                tls_routes: reference.tls_routes.clone(),
-                tcp_routes: reference.tcp_routes.clone(),
-                managed: Vec::new(),
-            };
-            let routes = select(&raw.object, &selection).ok()?;
-            let weights = observed_weights(&raw.object, &routes, &sides).ok()?;
-            routed.push(Routed { key, raw, routes, weights });
+            routed.push(Routed::read((key, raw), reference.selection(&routing.managed_routes), &sides)?);
         }
         let end = |subset: Option<&'a str>, service: &'a Option<String>| End {
             subset: destination_rule.zip(subset),
@@ -111,8 +130,15 @@ impl<'a> Mesh<'a> {
         }
     }
 
-    /// The greatest weight that any of our routes gives a side, in percent.
+    /// The greatest weight that any of our routes gives a side, in percent; at least 1 where a managed route sends
+    /// requests there.
     pub(crate) fn carried(&self, role: Role) -> i32 {
+        let managed = role == Role::Canary && self.routed.iter().any(|routed| routed.to_canary);
+        self.weight(role).max(i32::from(managed))
+    }
+
+    /// The greatest weight that any of our routes gives a side, in percent, whatever managed routes send there.
+    pub(crate) fn weight(&self, role: Role) -> i32 {
         let pick = |weights: &RouteWeights| match role {
             Role::Canary => weights.canary,
             Role::Stable => weights.stable,
@@ -143,14 +169,19 @@ impl<'a> Mesh<'a> {
         Some(Hold::WeightNotObserved { desired, observed })
     }
 
-    /// The greatest weight, in percent, that reaches pods of a hash.
+    /// The greatest weight, in percent, that reaches pods of a hash; at least 1 where a managed route does.
     pub(crate) fn weight_carried_by(&self, hash: &str) -> i32 {
-        [Role::Canary, Role::Stable]
-            .into_iter()
-            .filter(|role| self.end(*role).reaches(hash))
-            .map(|role| self.carried(role))
-            .sum::<i32>()
-            .min(100)
+        self.sum(hash, |role| self.carried(role))
+    }
+
+    /// As [`Mesh::weight_carried_by`], whatever managed routes send there: nobody may ever send what they match.
+    pub(crate) fn weight_of(&self, hash: &str) -> i32 {
+        self.sum(hash, |role| self.weight(role))
+    }
+
+    fn sum(&self, hash: &str, of: impl Fn(Role) -> i32) -> i32 {
+        let reaching = [Role::Canary, Role::Stable].into_iter().filter(|role| self.end(*role).reaches(hash));
+        reaching.map(of).sum::<i32>().min(100)
     }
 
     /// Whether pods of a hash carry nothing, and the mesh has had the time to know.

@@ -1,7 +1,9 @@
 //! From the wire to the domain: a Rollout's spec as decisions need it, or every error in it.
 
 mod analysis;
+mod blue_green;
 mod canary;
+mod managed;
 mod metadata;
 mod percent;
 mod references;
@@ -19,6 +21,7 @@ use serde_json::Value;
 use serin_api::{RolloutAnalysis, RolloutSpec, TcpRoute, TlsRoute};
 
 use crate::field_error::FieldError;
+use crate::istio::Selection;
 use crate::rollout::observed::{Observed, VirtualServiceKey};
 use crate::rollout::step::Steps;
 
@@ -53,8 +56,30 @@ pub struct Spec {
     pub progress_deadline_abort: bool,
     /// Numbers of successful and of all other finished AnalysisRuns that are kept.
     pub analysis_history: (i32, i32),
-    /// How a new version replaces the old one.
+    /// How a new version replaces the old one. Of a blue-green strategy, the fields that mean the same there: metadata of
+    /// the preview (as canary) and of the active revision (as stable), and delays before pods go.
     pub canary: Canary,
+    /// The rest of a blue-green strategy; `None` for a canary.
+    pub blue_green: Option<BlueGreen>,
+}
+
+/// What only the blue-green strategy has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BlueGreen {
+    /// The Service that carries production traffic.
+    pub active_service: String,
+    /// The Service through which the new version can be tried.
+    pub preview_service: Option<String>,
+    /// Pods of the new version before it may be switched to; `None` for all.
+    pub preview_replicas: Option<i32>,
+    /// Whether to switch without a person.
+    pub auto_promotion: bool,
+    /// Time to wait before switching by itself; `None` for none.
+    pub auto_promotion_delay: Option<TimeDelta>,
+    /// Analysis before the switch.
+    pub analysis_before: Option<RolloutAnalysis>,
+    /// Analysis after the switch.
+    pub analysis_after: Option<RolloutAnalysis>,
 }
 
 /// The canary strategy.
@@ -78,12 +103,44 @@ pub struct Canary {
     pub scale_down_delay_revisions: Option<i32>,
     /// Time before an aborted canary is scaled down; `None` keeps it.
     pub abort_scale_down_delay: Option<TimeDelta>,
+    /// Whether stable has no more pods than its share of the traffic needs while an update runs.
+    pub dynamic_stable_scale: bool,
+    /// Pods that a revision has at least if its weight gives it any, with traffic routing.
+    pub pods_min: i32,
+    /// Pods of the new revision that must be available to go on.
+    pub threshold: Threshold,
     /// Who splits the traffic; `None` if the numbers of pods do.
     pub routing: Option<Routing>,
     /// The Service that selects the canary pods.
     pub canary_service: Option<String>,
     /// The Service that selects the stable pods.
     pub stable_service: Option<String>,
+}
+
+/// How many of the pods that a revision should have must be available to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threshold {
+    /// All of them.
+    All,
+    /// A share in percent, from 0 to 100; rounded up.
+    Percent(i32),
+    /// A number, or all of them if they are fewer.
+    Pods(i32),
+}
+
+impl Threshold {
+    /// Pods that must be available where `wanted` should be there.
+    #[must_use]
+    pub fn of(self, wanted: i32) -> i32 {
+        match self {
+            Threshold::All => wanted,
+            Threshold::Percent(percent) => {
+                let pods = (i64::from(wanted.max(0)) * i64::from(percent.clamp(0, 100)) + 99) / 100;
+                i32::try_from(pods).unwrap_or(wanted)
+            }
+            Threshold::Pods(pods) => pods.min(wanted),
+        }
+    }
 }
 
 /// An analysis that runs beside the steps.
@@ -102,6 +159,8 @@ pub struct Routing {
     pub virtual_services: Vec<VirtualServiceRef>,
     /// The DestinationRule; `None` for a split by Services.
     pub destination_rule: Option<DestinationRuleRef>,
+    /// Names of routes that header and mirror steps may make, each once, in their order.
+    pub managed_routes: Vec<String>,
 }
 
 /// A VirtualService and which of its routes are split; an empty list means the only route there is.
@@ -115,6 +174,19 @@ pub struct VirtualServiceRef {
     pub tls_routes: Vec<TlsRoute>,
     /// TCP routes.
     pub tcp_routes: Vec<TcpRoute>,
+}
+
+impl VirtualServiceRef {
+    /// What its routes are picked by, where `managed` are names of routes that never carry weight of their own.
+    #[must_use]
+    pub fn selection(&self, managed: &[String]) -> Selection {
+        Selection {
+            routes: self.routes.clone(),
+            tls_routes: self.tls_routes.clone(),
+            tcp_routes: self.tcp_routes.clone(),
+            managed: managed.to_vec(),
+        }
+    }
 }
 
 /// A DestinationRule in the Rollout's namespace, and two of its subsets.
@@ -138,16 +210,21 @@ pub fn parse(observed: &Observed) -> Result<Spec, Vec<FieldError>> {
     refused::check(wire, &mut report);
     let numbers = Numbers::read(wire, &mut report);
     let workload = workload::read(observed, &mut report);
-    let canary = strategy(observed, &mut report);
-    if let (Some(canary), Some(workload)) = (&canary, &workload) {
-        metadata::check(canary, workload, &mut report);
+    let strategy = strategy(observed, numbers.revision_history_limit, &mut report);
+    if let (Some(strategy), Some(workload)) = (&strategy, &workload) {
+        metadata::check(&strategy.roles(), workload, &mut report);
     }
-    if let Some(canary) = &canary {
-        references::check(observed, canary, workload.as_ref(), &mut report);
-        analysis::check(observed, canary, &mut report);
+    if let Some(Strategy { canary, blue_green }) = &strategy {
+        match blue_green {
+            None => references::check(observed, canary, workload.as_ref(), &mut report),
+            Some(blue_green) => {
+                references::check_blue_green(observed, (blue_green, canary), workload.as_ref(), &mut report);
+            }
+        }
+        analysis::check(observed, canary, blue_green.as_ref(), &mut report);
     }
-    match (canary, workload) {
-        (Some(canary), Some(workload)) if report.is_empty() => Ok(Spec {
+    match (strategy, workload) {
+        (Some(Strategy { canary, blue_green }), Some(workload)) if report.is_empty() => Ok(Spec {
             replicas: numbers.replicas,
             replicas_given: wire.replicas.is_some(),
             match_labels: selector::match_labels(&workload.selector),
@@ -160,6 +237,7 @@ pub fn parse(observed: &Observed) -> Result<Spec, Vec<FieldError>> {
             progress_deadline_abort: wire.progress_deadline_abort,
             analysis_history: numbers.analysis_history,
             canary,
+            blue_green,
         }),
         (_, _) => Err(report.into_errors()),
     }
@@ -171,17 +249,43 @@ pub fn invalid_message(rollout_name: &str, errors: &[FieldError]) -> String {
     format!("The Rollout {rollout_name:?} is invalid: {}", FieldError::join(errors))
 }
 
+/// Either strategy, in the form of [`Spec`].
+struct Strategy {
+    canary: Canary,
+    blue_green: Option<BlueGreen>,
+}
+
+impl Strategy {
+    /// What pods carry in their roles, by field.
+    fn roles(&self) -> [(&'static str, &Metadata); 2] {
+        let Canary { canary_metadata, stable_metadata, .. } = &self.canary;
+        match self.blue_green {
+            None => [
+                ("spec.strategy.canary.canaryMetadata", canary_metadata),
+                ("spec.strategy.canary.stableMetadata", stable_metadata),
+            ],
+            Some(_) => [
+                ("spec.strategy.blueGreen.previewMetadata", canary_metadata),
+                ("spec.strategy.blueGreen.activeMetadata", stable_metadata),
+            ],
+        }
+    }
+}
+
 /// The one strategy that there is.
-fn strategy(observed: &Observed, report: &mut Report) -> Option<Canary> {
+fn strategy(observed: &Observed, revisions_max: i32, report: &mut Report) -> Option<Strategy> {
     let strategy = &observed.rollout.spec.strategy;
     match (&strategy.canary, &strategy.blue_green) {
         (Some(canary), blue_green) => {
             if blue_green.is_some() {
                 report.invalid("spec.strategy", "blueGreen, canary", "Multiple Strategies can not be listed");
             }
-            canary::read(observed, canary, report)
+            canary::read(observed, canary, report).map(|canary| Strategy { canary, blue_green: None })
         }
-        (None, Some(_)) => None,
+        (None, Some(wire)) => {
+            let (canary, blue_green) = blue_green::read(wire, revisions_max, report);
+            Some(Strategy { canary, blue_green: Some(blue_green) })
+        }
         (None, None) => {
             let missing = "Rollout has missing field '.spec.strategy.canary or .spec.strategy.blueGreen'";
             report.required("spec.strategy", missing);

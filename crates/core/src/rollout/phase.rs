@@ -2,8 +2,10 @@
 
 use crate::rollout::Hold;
 
+use super::blue_green;
 use super::conditions::abort_message;
 use super::deadline::{self, Deadline};
+use super::managed;
 use super::scene::Scene;
 use super::state::State;
 
@@ -53,6 +55,9 @@ pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, hol
     if updated_available < updated.min(spec.replicas) {
         return Phase::new("Progressing", "updated replicas are still becoming available");
     }
+    if let Some(services) = &scene.blue_green {
+        return blue_green::phase(state, services);
+    }
     if spec.canary.routing.is_none() && all > updated {
         return Phase::new("Progressing", "old replicas are pending termination");
     }
@@ -60,6 +65,9 @@ pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, hol
         return Phase::new("Progressing", "waiting for all steps to complete");
     }
     if let Some(hold) = scene.mesh.as_ref().and_then(|mesh| mesh.differs_from(0)) {
+        return Phase::new("Progressing", format!("promoted; {hold}"));
+    }
+    if let Some(hold) = managed::not_observed(scene, state) {
         return Phase::new("Progressing", format!("promoted; {hold}"));
     }
     Phase::new("Healthy", "")

@@ -7,8 +7,11 @@ use crate::rollout::parse::{Canary, Spec};
 use crate::rollout::step::CanaryScale;
 
 use super::basic;
+use super::blue_green;
+use super::mesh::Role;
 use super::scene::Scene;
 use super::state::State;
+use super::traffic::desired_weight;
 
 /// The size that a ReplicaSet should have, and until when it may keep its pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,11 +30,14 @@ pub(crate) fn canary_wanted(scene: &Scene<'_>, state: &State) -> i32 {
     if state.is_initial() || state.is_promoted() || state.promote_full {
         return spec.replicas;
     }
+    if let Some(services) = &scene.blue_green {
+        return blue_green::preview_wanted(scene, state, services);
+    }
     let weight = state.weight_of_step(spec);
     if spec.canary.routing.is_none() {
         return basic::canary_share(spec, weight);
     }
-    scale_of_step(spec, state).unwrap_or_else(|| share(spec.replicas, weight))
+    scale_of_step(spec, state).unwrap_or_else(|| floored_share(spec, weight))
 }
 
 /// Pods that a step asks for apart from the weight; none after the last step, where the revision becomes whole.
@@ -39,7 +45,7 @@ fn scale_of_step(spec: &Spec, state: &State) -> Option<i32> {
     state.current_step(spec)?;
     match spec.canary.steps.scale_at(state.step)? {
         CanaryScale::Replicas(replicas) => Some(replicas),
-        CanaryScale::Weight(weight) => Some(share(spec.replicas, weight)),
+        CanaryScale::Weight(weight) => Some(floored_share(spec, weight)),
         CanaryScale::MatchTrafficWeight => None,
     }
 }
@@ -50,8 +56,19 @@ pub(crate) fn share(replicas: i32, weight: i32) -> i32 {
     i32::try_from((product + 99) / 100).unwrap_or(i32::MAX)
 }
 
+/// As [`share`], but for the floor that the spec sets for a revision that gets any traffic.
+pub(crate) fn floored_share(spec: &Spec, weight: i32) -> i32 {
+    match share(spec.replicas, weight) {
+        0 => 0,
+        pods => pods.max(spec.canary.pods_min).min(spec.replicas),
+    }
+}
+
 /// The size of every ReplicaSet of the Rollout, in the order in which they should be changed.
 pub(crate) fn sizes(scene: &Scene<'_>, state: &State) -> Vec<Size> {
+    if let Some(services) = &scene.blue_green {
+        return blue_green::sizes(scene, state, services);
+    }
     if scene.spec.canary.routing.is_none() {
         return basic::sizes(scene, state);
     }
@@ -72,12 +89,24 @@ pub(crate) fn sizes(scene: &Scene<'_>, state: &State) -> Vec<Size> {
     sizes
 }
 
-/// Stable keeps the full number, and one more while a lone pod changes its role (see `handover`). It gives no pod away
-/// while others change theirs: the ones to go might be the only ones that the mesh knows.
+/// Stable keeps the full number, or with `dynamicStableScale` what its share needs, and one more while a lone pod changes
+/// its role (see `handover`). It gives no pod away while others change theirs: the ones to go might be the only ones that
+/// the mesh knows.
 fn stable_size(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> i32 {
     let Some(mesh) = &scene.mesh else { return scene.spec.replicas };
-    let wanted = scene.spec.replicas + i32::from(mesh.handover_needs_surge(scene, state, rs));
+    let whole = dynamic_size(scene, state, rs).unwrap_or(scene.spec.replicas);
+    let wanted = whole + i32::from(mesh.handover_needs_surge(scene, state, rs));
     if mesh.handover_needs_every_pod(scene, rs) { wanted.max(rs.replicas) } else { wanted }
+}
+
+/// Pods of a stable side that shrinks as the canary grows: enough for the weight that is wanted and for the one that the
+/// routes carry, whichever is more; and no fewer than there are while proxies may still know an older weight.
+fn dynamic_size(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> Option<i32> {
+    let mesh = scene.mesh.as_ref().filter(|_| scene.spec.canary.dynamic_stable_scale && state.is_updating())?;
+    let weight = (100 - desired_weight(scene, state)).max(mesh.weight(Role::Stable));
+    let needed = floored_share(scene.spec, weight);
+    let settled = mesh.routes_quiet_at(scene.observed).is_none();
+    Some(if settled { needed } else { needed.max(rs.replicas.min(scene.spec.replicas)) })
 }
 
 /// The new revision's size; after an abort it keeps its pods until stable can do without them, and then for a while.
@@ -88,6 +117,9 @@ fn new_size(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> (i32, Option<D
     let Some(delay) = scene.spec.canary.abort_scale_down_delay else {
         return (rs.replicas, None);
     };
+    if scene.spec.canary.dynamic_stable_scale && delay.is_zero() {
+        return (needed_for_traffic(scene, state, rs), None);
+    }
     if !scene.is_released(rs) || !stable_is_whole(scene, state) {
         return (rs.replicas, rs.deadline());
     }
@@ -99,10 +131,12 @@ fn new_size(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> (i32, Option<D
 fn needed_for_traffic(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> i32 {
     let carried = scene.mesh.as_ref().map_or(0, |mesh| mesh.weight_carried_by(&rs.hash));
     let needed = match scale_of_step(scene.spec, state) {
-        Some(_) => carried.min(1),
-        None => share(scene.spec.replicas, carried),
+        Some(_) if state.aborted.is_none() => carried.min(1),
+        Some(_) | None => share(scene.spec.replicas, carried),
     };
-    needed.min(rs.replicas).min(scene.spec.replicas)
+    // A request may still be on its way to the last pod.
+    let last = i32::from(!scene.is_released(rs));
+    needed.max(last).min(rs.replicas).min(scene.spec.replicas)
 }
 
 /// A revision that is neither new nor stable goes: at once if it was passed over in mid-canary, after the scale-down
@@ -120,7 +154,7 @@ fn other_size(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> (i32, Option
 }
 
 /// The scale-down delay, or none for revisions beyond `scaleDownDelayRevisionLimit`, newest first.
-fn delay_within_limit(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> TimeDelta {
+pub(crate) fn delay_within_limit(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> TimeDelta {
     let canary: &Canary = &scene.spec.canary;
     let newer_waiting = scene
         .owned()
@@ -134,7 +168,7 @@ fn delay_within_limit(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> Time
 }
 
 /// Size and deadline of a ReplicaSet that carries no traffic and is to be drained `delay` after that was first seen.
-fn drained(scene: &Scene<'_>, rs: &ReplicaSet, delay: TimeDelta) -> (i32, Option<DateTime<Utc>>) {
+pub(crate) fn drained(scene: &Scene<'_>, rs: &ReplicaSet, delay: TimeDelta) -> (i32, Option<DateTime<Utc>>) {
     if delay <= TimeDelta::zero() || rs.replicas == 0 {
         return (0, None);
     }
@@ -143,19 +177,27 @@ fn drained(scene: &Scene<'_>, rs: &ReplicaSet, delay: TimeDelta) -> (i32, Option
     if now >= deadline { (0, None) } else { (rs.replicas, Some(deadline)) }
 }
 
-fn stable_is_whole(scene: &Scene<'_>, state: &State) -> bool {
+/// Whether stable has all its pods.
+pub(crate) fn stable_is_whole(scene: &Scene<'_>, state: &State) -> bool {
     scene.stable(state).is_some_and(|stable| stable.replicas_available >= scene.spec.replicas)
 }
 
-/// Pods of the new revision that must be available before its step counts as scaled.
+/// Whether the new revision has the pods that its step asks for, and as many of them available as the spec demands.
 pub(crate) fn canary_is_scaled(scene: &Scene<'_>, state: &State) -> bool {
     let wanted = canary_wanted(scene, state);
+    let needed = scene.spec.canary.threshold.of(wanted);
     scene
         .new_replica_set()
-        .is_some_and(|rs| rs.settled && rs.replicas >= wanted && rs.replicas_available >= wanted && !rs.deleting)
+        .is_some_and(|rs| rs.settled && rs.replicas >= wanted && rs.replicas_available >= needed && !rs.deleting)
 }
 
-/// Whether every pod of the whole revision is available, as a promotion demands.
+/// Whether enough pods of the whole revision are available for a promotion.
+pub(crate) fn may_be_promoted(spec: &Spec, rs: Option<&ReplicaSet>) -> bool {
+    let needed = spec.canary.threshold.of(spec.replicas);
+    rs.is_some_and(|rs| rs.settled && rs.replicas >= spec.replicas && rs.replicas_available >= needed)
+}
+
+/// Whether every pod of the whole revision is available.
 pub(crate) fn is_fully_available(spec: &Spec, rs: Option<&ReplicaSet>) -> bool {
     rs.is_some_and(|rs| rs.settled && rs.replicas >= spec.replicas && rs.replicas_available >= spec.replicas)
 }

@@ -15,21 +15,31 @@ use super::children::owner_reference;
 use super::scene::Scene;
 use super::state::State;
 
-/// What an AnalysisRun of a canary is for.
+/// What an AnalysisRun of a Rollout is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RunKind {
     /// Beside the steps.
     Background,
     /// A step of its own.
     Step,
+    /// Before a blue-green switch.
+    PrePromotion,
+    /// After a blue-green switch.
+    PostPromotion,
 }
 
 impl RunKind {
+    /// All of them.
+    pub(crate) const ALL: [RunKind; 4] =
+        [RunKind::Background, RunKind::Step, RunKind::PrePromotion, RunKind::PostPromotion];
+
     /// How messages call it.
     pub(crate) fn words(self) -> &'static str {
         match self {
             RunKind::Background => "Background",
             RunKind::Step => "Step-based",
+            RunKind::PrePromotion => "Blue/green pre-promotion",
+            RunKind::PostPromotion => "Blue/green post-promotion",
         }
     }
 
@@ -37,6 +47,8 @@ impl RunKind {
         match self {
             RunKind::Background => labels::ROLLOUT_TYPE_BACKGROUND,
             RunKind::Step => labels::ROLLOUT_TYPE_STEP,
+            RunKind::PrePromotion => labels::ROLLOUT_TYPE_PRE_PROMOTION,
+            RunKind::PostPromotion => labels::ROLLOUT_TYPE_POST_PROMOTION,
         }
     }
 }
@@ -47,8 +59,17 @@ fn analysis<'s>(scene: &'s Scene<'_>, state: &State, kind: RunKind) -> Option<&'
         RunKind::Background => scene.spec.canary.background.as_ref().map(|background| &background.analysis),
         RunKind::Step => match state.current_step(scene.spec) {
             Some(Step::Analysis(analysis)) => Some(analysis),
-            Some(Step::SetWeight(_) | Step::Pause(_) | Step::SetCanaryScale(_)) | None => None,
+            Some(
+                Step::SetWeight(_)
+                | Step::Pause(_)
+                | Step::SetCanaryScale(_)
+                | Step::SetHeaderRoute(_)
+                | Step::SetMirrorRoute(_),
+            )
+            | None => None,
         },
+        RunKind::PrePromotion => scene.spec.blue_green.as_ref()?.analysis_before.as_ref(),
+        RunKind::PostPromotion => scene.spec.blue_green.as_ref()?.analysis_after.as_ref(),
     }
 }
 
@@ -58,7 +79,7 @@ fn analysis<'s>(scene: &'s Scene<'_>, state: &State, kind: RunKind) -> Option<&'
 /// Every template that is missing by now, and every argument without a value.
 pub(crate) fn build(scene: &Scene<'_>, state: &State, kind: RunKind, name: &str) -> Result<Value, Vec<FieldError>> {
     let Some(analysis) = analysis(scene, state, kind) else {
-        return Err(vec![FieldError::new("spec.strategy.canary.analysis", "there is no analysis to run")]);
+        return Err(vec![FieldError::new("spec.strategy", "there is no analysis to run")]);
     };
     let flat = flatten(&keys(&analysis.templates), &scene.observed.templates)?;
     let args = arguments(scene, state, analysis, &flat)?;

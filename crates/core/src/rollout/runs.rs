@@ -9,6 +9,7 @@ use crate::plan::{Effect, Event, Planned};
 use crate::rollout::Hold;
 use crate::rollout::step::Step;
 
+use super::blue_green;
 use super::run_object::{RunKind, build};
 use super::scene::Scene;
 use super::state::{INCONCLUSIVE_PAUSE, RunRef, State};
@@ -20,7 +21,7 @@ const INCONCLUSIVE: &str = "Inconclusive";
 /// acts once, when it is first seen, so that a person's later word stands.
 pub(crate) fn follow(scene: &Scene<'_>, state: &mut State) {
     forget_if_resumed(state);
-    for kind in [RunKind::Background, RunKind::Step] {
+    for kind in RunKind::ALL {
         let Some(mut slot) = slot(state, kind).clone() else { continue };
         let Some(run) = find(scene, &slot.name) else { continue };
         let (phase, message) = report(run);
@@ -41,7 +42,7 @@ pub(crate) fn follow(scene: &Scene<'_>, state: &mut State) {
 /// Whoever ends an inconclusive pause without skipping the step asks for another run.
 fn forget_if_resumed(state: &mut State) {
     let resumed = state.controller_pause && state.pauses.is_empty();
-    for kind in [RunKind::Background, RunKind::Step] {
+    for kind in RunKind::ALL {
         if resumed && slot(state, kind).as_ref().is_some_and(|run| run.phase == INCONCLUSIVE) {
             *slot_mut(state, kind) = None;
             state.controller_pause = false;
@@ -74,7 +75,7 @@ fn announce(state: &mut State, kind: RunKind, phase: &str) {
 /// Decides which runs there should be, records them in the state, and yields what brings that about.
 pub(crate) fn start_and_end(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<Planned> {
     let mut effects = Vec::new();
-    for kind in [RunKind::Background, RunKind::Step] {
+    for kind in RunKind::ALL {
         if !is_wanted(scene, state, kind) {
             continue;
         }
@@ -107,12 +108,13 @@ fn is_wanted(scene: &Scene<'_>, state: &State, kind: RunKind) -> bool {
             background.is_some_and(|b| state.step >= b.starting_step.map_or(0, |step| step as usize))
         }
         RunKind::Step => matches!(state.current_step(scene.spec), Some(Step::Analysis(_))),
+        RunKind::PrePromotion | RunKind::PostPromotion => blue_green::wants_run(scene, state, kind),
     }
 }
 
 /// Asks every run to end that is under way and not wanted any more.
 fn end_unwanted(scene: &Scene<'_>, state: &State) -> Vec<Planned> {
-    let kept: Vec<&str> = [RunKind::Background, RunKind::Step]
+    let kept: Vec<&str> = RunKind::ALL
         .into_iter()
         .filter(|kind| is_wanted(scene, state, *kind))
         .filter_map(|kind| slot(state, kind).as_ref().map(|run| run.name.as_str()))
@@ -134,10 +136,10 @@ fn end_unwanted(scene: &Scene<'_>, state: &State) -> Vec<Planned> {
 ///
 /// That there is no data of a canary without traffic is as it should be: to wait for it would be to wait for ever.
 pub(crate) fn holds(scene: &Scene<'_>, state: &State) -> Vec<Hold> {
-    let has_traffic = scene.mesh.as_ref().is_none_or(|mesh| mesh.weight_carried_by(&state.current_hash) > 0);
+    let has_traffic = scene.mesh.as_ref().is_none_or(|mesh| mesh.weight_of(&state.current_hash) > 0);
     let counts =
-        |kind: RunKind, hold: &Hold| has_traffic || kind == RunKind::Step || !matches!(hold, Hold::NoData { .. });
-    [RunKind::Background, RunKind::Step]
+        |kind: RunKind, hold: &Hold| has_traffic || kind != RunKind::Background || !matches!(hold, Hold::NoData { .. });
+    RunKind::ALL
         .into_iter()
         .filter(|kind| is_wanted(scene, state, *kind))
         .filter_map(|kind| Some((kind, find(scene, &slot(state, kind).as_ref()?.name)?)))
@@ -148,7 +150,7 @@ pub(crate) fn holds(scene: &Scene<'_>, state: &State) -> Vec<Hold> {
 /// The run that should be under way and does not exist: it could not be created yet, or somebody deleted it. Without it
 /// a bad version would be promoted unseen.
 pub(crate) fn missing(scene: &Scene<'_>, state: &State) -> Option<Hold> {
-    [RunKind::Background, RunKind::Step]
+    RunKind::ALL
         .into_iter()
         .filter(|kind| is_wanted(scene, state, *kind))
         .filter_map(|kind| slot(state, kind).as_ref())
@@ -187,6 +189,8 @@ fn free_name(scene: &Scene<'_>, state: &State, kind: RunKind) -> String {
     let base = match kind {
         RunKind::Background => revision,
         RunKind::Step => format!("{revision}-{}", state.step),
+        RunKind::PrePromotion => format!("{revision}-pre"),
+        RunKind::PostPromotion => format!("{revision}-post"),
     };
     let mut name = base.clone();
     let mut suffix = 0;
@@ -197,10 +201,13 @@ fn free_name(scene: &Scene<'_>, state: &State, kind: RunKind) -> String {
     name
 }
 
-fn slot(state: &State, kind: RunKind) -> &Option<RunRef> {
+/// The run of a kind that the update has now.
+pub(crate) fn slot(state: &State, kind: RunKind) -> &Option<RunRef> {
     match kind {
         RunKind::Background => &state.background,
         RunKind::Step => &state.step_run,
+        RunKind::PrePromotion => &state.blue_green.before_switch,
+        RunKind::PostPromotion => &state.blue_green.after_switch,
     }
 }
 
@@ -208,5 +215,7 @@ fn slot_mut(state: &mut State, kind: RunKind) -> &mut Option<RunRef> {
     match kind {
         RunKind::Background => &mut state.background,
         RunKind::Step => &mut state.step_run,
+        RunKind::PrePromotion => &mut state.blue_green.before_switch,
+        RunKind::PostPromotion => &mut state.blue_green.after_switch,
     }
 }

@@ -1,26 +1,37 @@
 //! The last word: no plan may leave traffic without pods, and none may touch what is not ours.
 //!
 //! The guard judges the written patches themselves, applied to the objects as observed, and not the intentions that
-//! led to them. Its rules: weights of a route sum to 100; no side gets weight without ready pods behind it; a side that
-//! carries traffic is pointed, and its pods are relabelled, only so that ready pods stay behind it; a ReplicaSet that
-//! carries traffic is not scaled to zero; foreign destinations, subsets and fields stay as they are.
+//! led to them. Its rules: weights of a route sum to 100; no side gets weight without ready pods behind it, and the canary
+//! no header route; a side that carries traffic is pointed, and its pods are relabelled, only so that ready pods stay
+//! behind it; a ReplicaSet that carries traffic is not scaled to zero, and stable to no fewer pods than its share needs;
+//! foreign destinations, subsets and fields stay as they are.
+
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use serin_api::labels::{MANAGED_BY_ROLLOUTS, POD_TEMPLATE_HASH};
 
-use crate::istio::virtual_service::{RouteWeights, observed_weights};
+use crate::istio::managed;
+use crate::istio::patch::patched;
+use crate::istio::virtual_service::RouteWeights;
 use crate::plan::Effect;
 use crate::rollout::observed::{Observed, Pod, Raw};
 use crate::rollout::parse::Spec;
 use crate::rollout::{Hold, Plan};
 
+use super::blue_green::{self, Services};
 use super::handover::relabelled;
 use super::mesh::{End, Mesh, Role, Routed};
+use super::replicas::share;
 
 /// Lets a plan pass, or takes its effects away and says which rule it would have broken.
 pub(crate) fn guard(observed: &Observed, spec: &Spec, plan: Plan) -> Plan {
-    let Some(mesh) = Mesh::read(observed, spec) else { return plan };
-    match violation(observed, spec, &mesh, &plan) {
+    let broken = match (Mesh::read(observed, spec), Services::read(observed, spec)) {
+        (Some(mesh), _) => violation(observed, spec, &mesh, &plan),
+        (None, Some(services)) => blue_green::violation(observed, spec, &services, &plan),
+        (None, None) => None,
+    };
+    match broken {
         None => plan,
         Some(rule) => {
             debug_assert!(false, "unsafe plan: {rule}: {plan:#?}");
@@ -53,19 +64,35 @@ pub(super) fn violation(observed: &Observed, spec: &Spec, mesh: &Mesh<'_>, plan:
             let carries = rs.replicas > 0 && mesh.weight_carried_by(&rs.hash) > 0 && has_ready(observed, name);
             carries.then(|| format!("ReplicaSet {name} carries traffic and would be scaled to zero"))
         }
+        Effect::ScaleReplicaSet { name, replicas, .. } => stable_violation(observed, spec, mesh, (name, *replicas)),
         Effect::SwitchService { name, patch } => service_violation(mesh, name, patch, &pods),
         Effect::SetRolloutReplicas { .. }
         | Effect::AnnotateRollout { .. }
         | Effect::CreateReplicaSet { .. }
         | Effect::AdoptReplicaSet { .. }
-        | Effect::ScaleReplicaSet { .. }
         | Effect::PatchReplicaSet { .. }
         | Effect::DeleteReplicaSet { .. }
         | Effect::RelabelPod { .. }
         | Effect::CreateAnalysisRun { .. }
         | Effect::TerminateAnalysisRun { .. }
-        | Effect::DeleteAnalysisRun { .. } => None,
+        | Effect::DeleteAnalysisRun { .. }
+        | Effect::DeleteJob { .. } => None,
     })
+}
+
+/// The stable ReplicaSet would have fewer pods than its share of the traffic needs.
+fn stable_violation(
+    observed: &Observed,
+    spec: &Spec,
+    mesh: &Mesh<'_>,
+    (name, replicas): (&str, i32),
+) -> Option<String> {
+    let rs = observed.replica_sets.iter().find(|rs| rs.name == name)?;
+    let stable = observed.rollout.status.as_ref()?.stable_rs.as_deref()?;
+    let is_stable = rs.hash == stable && mesh.stable.hash() == Some(stable);
+    let needed = share(spec.replicas, mesh.weight(Role::Stable));
+    (is_stable && replicas < rs.replicas && replicas < needed)
+        .then(|| format!("ReplicaSet {name} would have {replicas} pods, and its share of the traffic needs {needed}"))
 }
 
 fn has_ready(observed: &Observed, replica_set: &str) -> bool {
@@ -73,7 +100,7 @@ fn has_ready(observed: &Observed, replica_set: &str) -> bool {
 }
 
 /// The pods as they would be after the plan's relabelling.
-fn after_relabelling(observed: &Observed, plan: &Plan) -> Vec<Pod> {
+pub(super) fn after_relabelling(observed: &Observed, plan: &Plan) -> Vec<Pod> {
     let mut pods = observed.pods.clone();
     for planned in &plan.effects {
         if let Effect::RelabelPod { name, labels, .. } = &planned.effect {
@@ -98,30 +125,35 @@ fn is_served(end: &End<'_>, pods: &[Pod]) -> bool {
 }
 
 fn routes_violation(observed: &Observed, mesh: &Mesh<'_>, routed: &Routed<'_>, patch: &[Value]) -> Option<String> {
-    let after = match patched(routed.raw, patch) {
-        Ok(after) => after,
+    let after = match patched(&routed.raw.object, patch) {
+        Ok(after) => Raw { object: Arc::new(after), ..routed.raw.clone() },
         Err(why) => return Some(format!("the patch of VirtualService {} does not apply: {why}", routed.key.name)),
     };
-    let Ok(weights) = observed_weights(&after, &routed.routes, &mesh.sides) else {
+    let Some(after) = Routed::read((routed.key, &after), routed.selection.clone(), &mesh.sides)
+        .map(|read| (read.weights, read.base.len(), read.to_canary, Arc::clone(&after.object)))
+    else {
         return Some("the patched routes cannot be read".to_owned());
     };
+    let (weights, base, to_canary, object) = after;
     if let Some(wrong) = weights.iter().find(|w| w.canary + w.stable + w.foreign != 100) {
         return Some(format!("weights of {} would not sum to 100", wrong.route));
     }
-    if foreign_changes(routed, &weights) || without_weights(&after) != without_weights(&routed.raw.object) {
+    let ours = |object: &Value| without_weights(&managed::without(object, &routed.selection.managed));
+    if base != routed.base.len() || foreign_changes(routed, &weights) || ours(&object) != ours(&routed.raw.object) {
         return Some("a route patch would change more than our weights".to_owned());
+    }
+    let unserved = |role: Role| mesh.end(role).ready(observed).is_empty();
+    if to_canary && !routed.to_canary && unserved(Role::Canary) {
+        return Some("a header route would send requests to a canary without ready pods".to_owned());
     }
     [(Role::Canary, weights.iter().map(|w| w.canary).max()), (Role::Stable, weights.iter().map(|w| w.stable).max())]
         .into_iter()
-        .find(|(role, weight)| {
-            let gains = weight.unwrap_or(0) > mesh.carried(*role);
-            gains && mesh.end(*role).ready(observed).is_empty()
-        })
+        .find(|(role, weight)| weight.unwrap_or(0) > mesh.weight(*role) && unserved(*role))
         .map(|(role, _)| format!("the {role} side would get weight without ready pods behind it"))
 }
 
 fn foreign_changes(routed: &Routed<'_>, after: &[RouteWeights]) -> bool {
-    routed.weights.iter().zip(after).any(|(before, after)| before.foreign != after.foreign)
+    routed.weights.iter().take(routed.base.len()).zip(after).any(|(before, after)| before.foreign != after.foreign)
 }
 
 /// An object with every route weight blanked, so that two of them compare equal if nothing else differs.
@@ -138,14 +170,14 @@ fn without_weights(object: &Value) -> Value {
 
 fn subsets_violation(mesh: &Mesh<'_>, patch: &[Value], pods: &[Pod]) -> Option<String> {
     let raw = mesh.destination_rule?;
-    let after = match patched(raw, patch) {
+    let after = match patched(&raw.object, patch) {
         Ok(after) => after,
         Err(why) => return Some(format!("the patch of the DestinationRule does not apply: {why}")),
     };
     if without_hashes(&after) != without_hashes(&raw.object) {
         return Some("a subset patch would change more than our label".to_owned());
     }
-    let after = Raw { object: std::sync::Arc::new(after), ..raw.clone() };
+    let after = Raw { object: Arc::new(after), ..raw.clone() };
     [Role::Canary, Role::Stable].into_iter().find_map(|role| {
         let end = mesh.end(role);
         let moved = End { subset: end.subset.map(|(_, name)| (&after, name)), ..*end };
@@ -186,17 +218,9 @@ fn service_violation(mesh: &Mesh<'_>, name: &str, patch: &Value, pods: &[Pod]) -
         for (key, value) in selector.into_iter().flatten() {
             after["spec"]["selector"][key] = value.clone();
         }
-        let after = Raw { object: std::sync::Arc::new(after), ..raw.clone() };
+        let after = Raw { object: Arc::new(after), ..raw.clone() };
         let moved = End { service: Some((&after, name)), ..*mesh.end(role) };
         let broken = mesh.carried(role) > 0 && !is_served(&moved, pods) && is_served(mesh.end(role), pods);
         broken.then(|| format!("Service {name} carries traffic and would select no ready pod"))
     })
-}
-
-fn patched(raw: &Raw, patch: &[Value]) -> Result<Value, String> {
-    let operations: json_patch::Patch =
-        serde_json::from_value(Value::Array(patch.to_vec())).map_err(|error| error.to_string())?;
-    let mut object = (*raw.object).clone();
-    json_patch::patch(&mut object, &operations).map_err(|error| error.to_string())?;
-    Ok(object)
 }

@@ -3,6 +3,7 @@
 use crate::rollout::observed::{Observed, ReplicaSet};
 use crate::rollout::parse::Spec;
 
+use super::blue_green::Services;
 use super::mesh::Mesh;
 use super::revision::Revision;
 use super::state::State;
@@ -15,12 +16,20 @@ pub(crate) struct Scene<'a> {
     pub(crate) revision: Revision<'a>,
     /// The routes as they are; `None` without traffic routing.
     pub(crate) mesh: Option<Mesh<'a>>,
+    /// The Services of a blue-green Rollout; `None` for a canary.
+    pub(crate) blue_green: Option<Services<'a>>,
 }
 
 impl<'a> Scene<'a> {
     /// Reads the revisions and routes out of an observation.
     pub(crate) fn new(observed: &'a Observed, spec: &'a Spec) -> Self {
-        Scene { observed, spec, revision: Revision::find(observed, spec), mesh: Mesh::read(observed, spec) }
+        Scene {
+            observed,
+            spec,
+            revision: Revision::find(observed, spec),
+            mesh: Mesh::read(observed, spec),
+            blue_green: Services::read(observed, spec),
+        }
     }
 
     /// ReplicaSets that the Rollout controls and that are not going away, oldest first.
@@ -75,6 +84,6 @@ impl<'a> Scene<'a> {
 
     /// Whether an old ReplicaSet still waits for its scale-down deadline.
     pub(crate) fn has_draining(&self) -> bool {
-        self.owned().any(|rs| rs.replicas > 0 && rs.deadline().is_some())
+        self.owned().any(|rs| rs.replicas > 0 && rs.deadline().is_some() && rs.hash != self.revision.hash)
     }
 }

@@ -11,6 +11,7 @@ use crate::rollout::parse::Spec;
 use crate::rollout::step::Step;
 use crate::rollout::template::step_hash;
 
+use super::blue_green::Progress;
 use super::scene::Scene;
 
 /// Where an update stands, past the wire's optional fields.
@@ -40,6 +41,8 @@ pub(crate) struct State {
     pub(crate) background: Option<RunRef>,
     /// The analysis of the step under way.
     pub(crate) step_run: Option<RunRef>,
+    /// What only a blue-green update knows.
+    pub(crate) blue_green: Progress,
     /// Since when the step clock stands still.
     pub(crate) holding_since: Option<DateTime<Utc>>,
     /// How long it stood still before, in this step.
@@ -57,7 +60,7 @@ pub(crate) struct State {
 /// A pause, as it stands in `status.pauseConditions`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pause {
-    /// Upstream's reason, see [`STEP_PAUSE`] and [`INCONCLUSIVE_PAUSE`].
+    /// Upstream's reason, see [`STEP_PAUSE`], [`SWITCH_PAUSE`] and [`INCONCLUSIVE_PAUSE`].
     pub(crate) reason: String,
     /// When it began.
     pub(crate) since: DateTime<Utc>,
@@ -65,6 +68,8 @@ pub(crate) struct Pause {
 
 /// The pause of a step.
 pub(crate) const STEP_PAUSE: &str = "CanaryPauseStep";
+/// The pause before a blue-green switch.
+pub(crate) const SWITCH_PAUSE: &str = "BlueGreenPause";
 /// The pause that an inconclusive analysis causes.
 pub(crate) const INCONCLUSIVE_PAUSE: &str = "InconclusiveAnalysisRun";
 
@@ -96,7 +101,8 @@ impl State {
         let mut state = super::wire::from_status(status);
         let steps = &scene.spec.canary.steps;
         let current_hash = scene.revision.hash.clone();
-        let step_hash = step_hash(steps);
+        // Blue-green has no steps, and upstream no fingerprint of them then.
+        let step_hash = scene.blue_green.as_ref().map_or_else(|| step_hash(steps), |_| String::new());
         if state.current_hash != current_hash || state.step_hash != step_hash {
             let is_other_revision = !state.current_hash.is_empty() && state.current_hash != current_hash;
             state.restart();
@@ -166,9 +172,12 @@ impl State {
     pub(crate) fn waits_on_purpose(&self, spec: &Spec) -> bool {
         let on_waiting_step = match self.current_step(spec) {
             Some(Step::Pause(_) | Step::Analysis(_)) => true,
-            Some(Step::SetWeight(_) | Step::SetCanaryScale(_)) | None => false,
+            Some(Step::SetWeight(_) | Step::SetCanaryScale(_) | Step::SetHeaderRoute(_) | Step::SetMirrorRoute(_))
+            | None => false,
         };
-        !self.pauses.is_empty() || (self.is_updating() && on_waiting_step) || self.aborted.is_some()
+        let runs = [&self.blue_green.before_switch, &self.blue_green.after_switch];
+        let on_run = runs.into_iter().flatten().any(|run| run.phase != "Successful");
+        !self.pauses.is_empty() || (self.is_updating() && (on_waiting_step || on_run)) || self.aborted.is_some()
     }
 
     /// Ends the update: everything goes back to stable.
@@ -185,6 +194,7 @@ impl State {
         self.aborted = None;
         self.abort_cause = None;
         self.background = None;
+        self.blue_green = std::mem::take(&mut self.blue_green).anew();
         self.available_max = 0;
         self.end_pauses();
         self.enter_step(0, now);
@@ -222,6 +232,7 @@ impl State {
         let kept = std::mem::take(self);
         self.stable_hash = kept.stable_hash;
         self.handled = kept.handled;
+        self.blue_green = kept.blue_green.anew();
     }
 
     /// A first deployment has nobody to protect, and a return to the stable revision nothing to try.

@@ -5,6 +5,7 @@ use serin_api::{HoldStatus, RolloutStatus, Time, TrafficWeights, WeightDestinati
 
 use crate::rollout::Hold;
 
+use super::blue_green;
 use super::conditions::{self, Health};
 use super::deadline::Deadline;
 use super::mesh::Role;
@@ -19,12 +20,15 @@ pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, hol
     let mut status = before.clone();
     wire::to_status(state, &mut status);
     count_pods(scene, &mut status);
+    status.selector = Some(selector_text(&scene.spec.selector));
+    if let Some(services) = &scene.blue_green {
+        blue_green::count_pods(scene, services, &mut status);
+    }
     status.collision_count = scene.revision.collisions;
     status.observed_generation = scene.observed.rollout.metadata.generation.map(|g| g.to_string());
     if let Some(workload) = scene.observed.workload.as_ref().and_then(|found| found.present()) {
         status.workload_observed_generation = Some(workload.generation.to_string());
     }
-    status.selector = Some(selector_text(&scene.spec.selector));
     status.canary.weights = weights(scene, state);
     let phase = phase::compute(scene, state, deadline, holds);
     let health = if phase.is_healthy() { Health::Healthy } else { Health::Unhealthy };
@@ -79,7 +83,7 @@ fn record_holds(scene: &Scene<'_>, holds: &[Hold], status: &mut RolloutStatus) {
 }
 
 /// A label selector as `kubectl` writes it.
-fn selector_text(selector: &Value) -> String {
+pub(crate) fn selector_text(selector: &Value) -> String {
     let labels = selector.get("matchLabels").and_then(Value::as_object).into_iter().flatten();
     let mut parts: Vec<String> =
         labels.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();

@@ -5,6 +5,7 @@ use std::fmt;
 use chrono::TimeDelta;
 use serin_api::{CanaryStep, RolloutAnalysis};
 
+use crate::istio::ManagedRoute;
 use crate::time::format_duration;
 
 /// One step.
@@ -18,6 +19,19 @@ pub enum Step {
     SetCanaryScale(CanaryScale),
     /// Runs an analysis to its end.
     Analysis(Box<RolloutAnalysis>),
+    /// Sends requests with certain headers to the canary, or ends that.
+    SetHeaderRoute(RouteStep),
+    /// Copies certain requests to the canary, or ends that.
+    SetMirrorRoute(RouteStep),
+}
+
+/// What a step does about a managed route.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouteStep {
+    /// Name of the route.
+    pub name: String,
+    /// The route; `None` removes it.
+    pub route: Option<ManagedRoute>,
 }
 
 /// How many pods the canary has.
@@ -75,7 +89,11 @@ impl Steps {
     pub fn weight_at(&self, index: usize) -> Option<i32> {
         self.until(index).find_map(|step| match step {
             Step::SetWeight(weight) => Some(*weight),
-            Step::Pause(_) | Step::SetCanaryScale(_) | Step::Analysis(_) => None,
+            Step::Pause(_)
+            | Step::SetCanaryScale(_)
+            | Step::Analysis(_)
+            | Step::SetHeaderRoute(_)
+            | Step::SetMirrorRoute(_) => None,
         })
     }
 
@@ -84,8 +102,25 @@ impl Steps {
     pub fn scale_at(&self, index: usize) -> Option<CanaryScale> {
         self.until(index).find_map(|step| match step {
             Step::SetCanaryScale(scale) => Some(*scale),
-            Step::SetWeight(_) | Step::Pause(_) | Step::Analysis(_) => None,
+            Step::SetWeight(_)
+            | Step::Pause(_)
+            | Step::Analysis(_)
+            | Step::SetHeaderRoute(_)
+            | Step::SetMirrorRoute(_) => None,
         })
+    }
+
+    /// The managed routes that were set at or before an index and not removed since, in the order of those steps.
+    #[must_use]
+    pub fn routes_at(&self, index: usize) -> Vec<ManagedRoute> {
+        let mut routes: Vec<ManagedRoute> = Vec::new();
+        for step in self.steps.iter().take(index.saturating_add(1)) {
+            if let Step::SetHeaderRoute(step) | Step::SetMirrorRoute(step) = step {
+                routes.retain(|route| route.name != step.name);
+                routes.extend(step.route.clone());
+            }
+        }
+        routes
     }
 
     /// The JSON text of the steps as Go writes it, but for its escapes: what the step hash is computed over.
@@ -123,6 +158,8 @@ impl fmt::Display for Step {
                 f.write_str("setCanaryScale{matchTrafficWeight: true}")
             }
             Step::Analysis(_) => f.write_str("analysis"),
+            Step::SetHeaderRoute(RouteStep { name, .. }) => write!(f, "setHeaderRoute: {name}"),
+            Step::SetMirrorRoute(RouteStep { name, .. }) => write!(f, "setMirrorRoute: {name}"),
         }
     }
 }

@@ -6,13 +6,14 @@ use crate::plan::Event;
 use crate::rollout::Hold;
 use crate::rollout::step::Step;
 
-use super::replicas::{canary_is_scaled, canary_wanted, is_fully_available};
+use super::managed;
+use super::replicas::{canary_is_scaled, canary_wanted, may_be_promoted};
 use super::runs;
 use super::scene::Scene;
 use super::state::{INCONCLUSIVE_PAUSE, Pause, STEP_PAUSE, State};
 
 /// One reason that may hold a step; `None` lets it pass.
-type Gate = fn(&Scene<'_>, &State) -> Option<Hold>;
+pub(super) type Gate = fn(&Scene<'_>, &State) -> Option<Hold>;
 
 /// Everything that can hold a step, in the order in which it is told.
 const GATES: [Gate; 5] = [paused_by_spec, inconclusive, runs::missing, source_silent, step_incomplete];
@@ -64,7 +65,7 @@ fn finish_initial(scene: &Scene<'_>, state: &mut State) -> Vec<Hold> {
 }
 
 /// Makes the current revision the stable one.
-fn promote(scene: &Scene<'_>, state: &mut State, reason: &str) {
+pub(super) fn promote(scene: &Scene<'_>, state: &mut State, reason: &str) {
     let message =
         format!("Rollout completed update to revision {} ({}): {reason}", scene.revision.number, state.current_hash);
     state.events.push(Event::normal("RolloutCompleted", message));
@@ -120,25 +121,29 @@ fn end_step(scene: &Scene<'_>, state: &mut State) {
     state.enter_step(state.step + 1, scene.observed.now);
 }
 
-fn paused_by_spec(scene: &Scene<'_>, _: &State) -> Option<Hold> {
+pub(super) fn paused_by_spec(scene: &Scene<'_>, _: &State) -> Option<Hold> {
     scene.spec.paused.then_some(Hold::PausedBySpec)
 }
 
-fn inconclusive(_: &Scene<'_>, state: &State) -> Option<Hold> {
-    let run = [&state.step_run, &state.background].into_iter().flatten().find(|run| run.phase == "Inconclusive");
+pub(super) fn inconclusive(_: &Scene<'_>, state: &State) -> Option<Hold> {
+    let blue_green = &state.blue_green;
+    let runs = [&state.step_run, &state.background, &blue_green.before_switch, &blue_green.after_switch];
+    let run = runs.into_iter().flatten().find(|run| run.phase == "Inconclusive");
     state
         .pause(INCONCLUSIVE_PAUSE)
         .map(|_| Hold::Inconclusive { run: run.map(|run| run.name.clone()).unwrap_or_default() })
 }
 
-fn source_silent(scene: &Scene<'_>, state: &State) -> Option<Hold> {
+pub(super) fn source_silent(scene: &Scene<'_>, state: &State) -> Option<Hold> {
     if state.promote_full { None } else { runs::holds(scene, state).into_iter().next() }
 }
 
 fn step_incomplete(scene: &Scene<'_>, state: &State) -> Option<Hold> {
     match state.current_step(scene.spec)? {
-        Step::SetWeight(_) | Step::SetCanaryScale(_) => {
-            pods_not_scaled(scene, state).or_else(|| weight_not_observed(scene, state))
+        Step::SetWeight(_) | Step::SetCanaryScale(_) | Step::SetHeaderRoute(_) | Step::SetMirrorRoute(_) => {
+            pods_not_scaled(scene, state)
+                .or_else(|| weight_not_observed(scene, state))
+                .or_else(|| managed::not_observed(scene, state))
         }
         Step::Pause(duration) => pause_not_over(scene, state, duration.as_ref()),
         Step::Analysis(_) => match &state.step_run {
@@ -199,7 +204,7 @@ fn weight_not_observed(scene: &Scene<'_>, state: &State) -> Option<Hold> {
 
 fn revision_not_available(scene: &Scene<'_>, _: &State) -> Option<Hold> {
     let rs = scene.new_replica_set();
-    (!is_fully_available(scene.spec, rs)).then(|| Hold::CanaryNotAvailable {
+    (!may_be_promoted(scene.spec, rs)).then(|| Hold::CanaryNotAvailable {
         available: rs.map_or(0, |rs| rs.replicas_available),
         desired: scene.spec.replicas,
     })

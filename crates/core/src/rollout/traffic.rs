@@ -8,6 +8,7 @@ use crate::rollout::Hold;
 use crate::rollout::observed::{Pod, Writer};
 
 use super::handover::{self, Handover};
+use super::managed;
 use super::mesh::{End, Mesh, Role, spread_at};
 use super::metadata::{relabel_pod, wanted};
 use super::replicas::{canary_is_scaled, share};
@@ -32,12 +33,19 @@ pub(crate) fn plan(scene: &Scene<'_>, state: &State) -> Moves {
         return moves;
     }
     switch_sides(scene, state, mesh, &mut moves);
-    match handover::next(scene, state, mesh) {
-        Handover::NotNeeded => move_weight(scene, state, mesh, desired_weight(scene, state), &mut moves),
-        Handover::Weight(weight) => move_weight(scene, state, mesh, weight, &mut moves),
-        Handover::Relabel(pods) => moves.effects.extend(pods),
-        Handover::Wait(hold) => moves.holds.push(hold),
-    }
+    let weight = match handover::next(scene, state, mesh) {
+        Handover::NotNeeded => Some(desired_weight(scene, state)),
+        Handover::Weight(weight) => Some(weight),
+        Handover::Relabel(pods) => {
+            moves.effects.extend(pods);
+            None
+        }
+        Handover::Wait(hold) => {
+            moves.holds.push(hold);
+            None
+        }
+    };
+    change_routes(scene, state, mesh, weight, &mut moves);
     moves
 }
 
@@ -48,6 +56,9 @@ pub(crate) fn desired_weight(scene: &Scene<'_>, state: &State) -> i32 {
     let nobody_there = new.is_none_or(|rs| rs.replicas_available == 0);
     // What a side carries for another revision goes back to stable before it is pointed at this one.
     let stands = mesh.canary_stands_for(&state.current_hash) || is_stripped(scene, state, mesh);
+    if state.aborted.is_some() && stands && !nobody_there && scene.spec.canary.dynamic_stable_scale {
+        return weight_of_retreat(scene, mesh);
+    }
     if !state.is_updating() || nobody_there || !stands {
         return 0;
     }
@@ -66,6 +77,17 @@ pub(crate) fn desired_weight(scene: &Scene<'_>, state: &State) -> i32 {
     }
 }
 
+/// What a stable side that has given pods away cannot carry yet stays on the canary, if that has ready pods.
+fn weight_of_retreat(scene: &Scene<'_>, mesh: &Mesh<'_>) -> i32 {
+    let ready = |role: Role| count(mesh.end(role).ready(scene.observed).len());
+    if ready(Role::Canary) == 0 {
+        return 0;
+    }
+    let capacity = i64::from(ready(Role::Stable)) * 100 / i64::from(scene.spec.replicas.max(1));
+    let left = 100 - i32::try_from(capacity).unwrap_or(100).min(100);
+    left.min(mesh.weight(Role::Canary))
+}
+
 /// The canary's weight that the routes were last seen to carry, if that was for the revision that is being updated to.
 fn weight_before(scene: &Scene<'_>, state: &State) -> Option<i32> {
     let status = scene.observed.rollout.status.as_ref()?;
@@ -81,7 +103,7 @@ fn has_carried(scene: &Scene<'_>, state: &State) -> bool {
 }
 
 /// Whether somebody took away the label that restricts the canary side to the revision that it carries traffic for.
-fn is_stripped(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> bool {
+pub(crate) fn is_stripped(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> bool {
     let carried = weight_before(scene, state).map(|before| before.max(mesh.carried(Role::Canary)));
     mesh.canary.reaches(&state.current_hash) && carried.is_some_and(|weight| weight > 0)
 }
@@ -173,23 +195,34 @@ fn switch_service(scene: &Scene<'_>, end: &End<'_>, hash: &str) -> Option<Planne
     })
 }
 
-/// Sets the weight on every route that does not carry it, if both sides can take what they would get.
-fn move_weight(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, weight: i32, moves: &mut Moves) {
-    if mesh.differs_from(weight).is_none() {
-        return;
-    }
-    if let Some(hold) = cannot_carry(scene, state, mesh, weight) {
+/// Sets the weight on every route that does not carry it, if both sides can take what they would get, and makes and
+/// removes managed routes: one patch for each VirtualService, so that none is written twice.
+fn change_routes(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, weight: Option<i32>, moves: &mut Moves) {
+    let mut weight = weight.filter(|weight| mesh.differs_from(*weight).is_some());
+    if let Some(hold) = weight.and_then(|weight| cannot_carry(scene, state, mesh, weight)) {
         moves.holds.push(hold);
-        return;
+        weight = None;
     }
+    let managed = managed::wanted(scene, state, mesh);
     for routed in &mesh.routed {
-        let patch = set_weights(&routed.raw.object, &routed.raw.version, &routed.routes, &mesh.sides, weight);
-        let Some(patch) = patch.ok().filter(|patch| !patch.is_empty()) else { continue };
+        let weights = weight.and_then(|weight| {
+            set_weights(&routed.raw.object, &routed.raw.version, &routed.routes(), &mesh.sides, weight).ok()
+        });
+        let weights = weights.unwrap_or_default();
+        let moved = weight.filter(|_| !weights.is_empty());
+        let patch = managed::behind(weights, scene, mesh, routed, &managed);
+        if patch.is_empty() {
+            continue;
+        }
+        let event = match moved {
+            Some(weight) => Event::normal("TrafficWeightUpdated", weight_message(mesh, weight)),
+            None => managed.event(&routed.key.name),
+        };
         let effect =
             Effect::ApplyRoutes { namespace: routed.key.namespace.clone(), name: routed.key.name.clone(), patch };
-        let event = Event::normal("TrafficWeightUpdated", weight_message(mesh, weight));
         moves.effects.push(Planned { effect, event: Some(event) });
     }
+    moves.holds.extend(managed.hold);
 }
 
 fn weight_message(mesh: &Mesh<'_>, weight: i32) -> String {

@@ -23,6 +23,9 @@ pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, hol
     if let Some(at) = scene.mesh.as_ref().and_then(|mesh| mesh.quiet_at(scene.observed)) {
         due.push(wake(at, "a change of routes has spread"));
     }
+    if let Some(at) = scene.blue_green.as_ref().and_then(|services| services.quiet_at(scene.observed)) {
+        due.push(wake(at, "a switch has spread"));
+    }
     if let Some(at) = super::handover::all_quiet_at(scene, state) {
         due.push(wake(at, "a change of pods has spread"));
     }
@@ -34,12 +37,15 @@ fn of_hold(hold: &Hold) -> Option<Wake> {
     match hold {
         Hold::PauseRunning { until, .. } => Some(wake(*until, "end of the pause")),
         Hold::Propagating { until, .. } => Some(wake(*until, "a change has spread")),
+        Hold::PausedBeforeSwitch { until } => until.map(|until| wake(until, "end of the pause")),
         Hold::PausedBySpec
         | Hold::WaitingForPromotion { .. }
         | Hold::Inconclusive { .. }
         | Hold::CanaryNotAvailable { .. }
+        | Hold::PreviewNotAvailable { .. }
         | Hold::StableNotAvailable { .. }
         | Hold::WeightNotObserved { .. }
+        | Hold::RoutesNotObserved { .. }
         | Hold::SideNotSwitched { .. }
         | Hold::AnalysisRunning { .. }
         | Hold::NoData { .. }

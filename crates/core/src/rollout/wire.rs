@@ -1,8 +1,9 @@
 //! Between the flat status on the wire and [`State`]: the only place that reads or writes those fields.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serin_api::{AnalysisRunRef, PauseCondition, RolloutStatus, SerinStatus, Time};
+use serin_api::{AnalysisRunRef, BlueGreenStatus, PauseCondition, RolloutStatus, SerinStatus, Time};
 
+use super::blue_green::Progress;
 use super::state::{Pause, RunRef, State};
 
 /// Reads the fields that say where an update stands. Unreadable ones count as absent.
@@ -21,6 +22,12 @@ pub(crate) fn from_status(status: &RolloutStatus) -> State {
         controller_pause: status.controller_pause,
         background: status.canary.current_background_analysis_run_status.as_ref().map(run_from),
         step_run: status.canary.current_step_analysis_run_status.as_ref().map(run_from),
+        blue_green: Progress {
+            check_point: status.blue_green.scale_up_preview_check_point,
+            before_switch: status.blue_green.pre_promotion_analysis_run_status.as_ref().map(run_from),
+            after_switch: status.blue_green.post_promotion_analysis_run_status.as_ref().map(run_from),
+            retired: own.retired_revision,
+        },
         holding_since: instant(own.holding_since),
         held: TimeDelta::try_seconds(own.held_seconds.unwrap_or(0)).unwrap_or_default(),
         available_max: own.progress_available_max.unwrap_or(0),
@@ -34,8 +41,9 @@ pub(crate) fn from_status(status: &RolloutStatus) -> State {
 pub(crate) fn to_status(state: &State, status: &mut RolloutStatus) {
     status.stable_rs = state.stable_hash.clone();
     status.current_pod_hash = Some(state.current_hash.clone());
-    status.current_step_hash = Some(state.step_hash.clone());
-    status.current_step_index = i32::try_from(state.step).ok();
+    let has_steps = !state.step_hash.is_empty();
+    status.current_step_hash = has_steps.then(|| state.step_hash.clone());
+    status.current_step_index = i32::try_from(state.step).ok().filter(|_| has_steps);
     status.abort = state.aborted.is_some();
     status.aborted_at = state.aborted.map(Time);
     status.promote_full = state.promote_full;
@@ -43,6 +51,12 @@ pub(crate) fn to_status(state: &State, status: &mut RolloutStatus) {
     status.controller_pause = state.controller_pause;
     status.canary.current_background_analysis_run_status = state.background.as_ref().map(run_to);
     status.canary.current_step_analysis_run_status = state.step_run.as_ref().map(run_to);
+    status.blue_green = BlueGreenStatus {
+        scale_up_preview_check_point: state.blue_green.check_point,
+        pre_promotion_analysis_run_status: state.blue_green.before_switch.as_ref().map(run_to),
+        post_promotion_analysis_run_status: state.blue_green.after_switch.as_ref().map(run_to),
+        ..BlueGreenStatus::default()
+    };
     let mut own = SerinStatus {
         handled_commands: state.handled.clone(),
         holding_since: state.holding_since.map(Time),
@@ -50,6 +64,7 @@ pub(crate) fn to_status(state: &State, status: &mut RolloutStatus) {
         step_started_at: state.step_started_at.map(Time),
         progress_available_max: Some(state.available_max).filter(|max| *max != 0),
         abort_cause: state.abort_cause.clone(),
+        retired_revision: state.blue_green.retired.clone(),
         holds: Vec::new(),
     };
     if let Some(before) = status.serin.take() {

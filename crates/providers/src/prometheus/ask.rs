@@ -1,19 +1,21 @@
 //! The request for a PromQL query, from the fields of a metric.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, Request};
-use serin_api::{Authentication, Oauth2Config, PrometheusMetric, PrometheusRangeQuery, Sigv4Config, WebMetricHeader};
+use serin_api::{PrometheusMetric, PrometheusRangeQuery};
 use serin_core::analysis::condition::evaluate_time;
 use serin_core::analysis::sample::Outcome;
 use serin_core::time::parse_duration;
 
-use crate::address::{Address, authorize, percent_encode};
+use crate::address::{Address, percent_encode};
+use crate::headers::{authenticate, headers, seconds_to_wait};
 use crate::reply::wrong;
 use crate::transport::TransportOptions;
+
+/// The provider's name in manifests.
+const PROVIDER: &str = "prometheus";
 
 /// All that is needed to ask.
 #[derive(Debug)]
@@ -29,7 +31,7 @@ impl Ask {
     /// Reads the metric's fields. Fails with a sentence that names the field and how to mend it.
     pub(super) fn new(metric: &PrometheusMetric, address: Option<&str>, now: DateTime<Utc>) -> Result<Self, String> {
         let address = address_of(metric, address)?;
-        let timeout = timeout(metric)?;
+        let timeout = seconds_to_wait("provider.prometheus.timeout", metric.timeout, 30)?;
         let query = metric.query.as_deref().filter(|query| !query.trim().is_empty());
         let query = query.ok_or("provider.prometheus.query is empty; write a PromQL query")?;
         let mut form = format!("query={}", percent_encode(query));
@@ -45,9 +47,9 @@ impl Ask {
         };
         // The server stops working on a query that nobody waits for any more.
         form.push_str(&format!("&timeout={}s", timeout.as_secs()));
-        let mut headers = headers(&metric.headers)?;
+        let mut headers = headers(PROVIDER, &metric.headers)?;
         if let Some(authentication) = &metric.authentication {
-            authenticate(authentication, &mut headers)?;
+            authenticate(PROVIDER, authentication, &mut headers)?;
         }
         address.authorize(&mut headers);
         let options = TransportOptions { timeout, insecure: metric.insecure };
@@ -91,18 +93,6 @@ fn address_of(metric: &PrometheusMetric, default: Option<&str>) -> Result<Addres
         .ok_or_else(|| format!("prometheus address {text} is not is url format; write http://host:port or https://…"))
 }
 
-fn timeout(metric: &PrometheusMetric) -> Result<Duration, String> {
-    const SECONDS_DEFAULT: u64 = 30;
-    const SECONDS_MAX: u64 = 3600;
-    match metric.timeout {
-        None | Some(0) => Ok(Duration::from_secs(SECONDS_DEFAULT)),
-        Some(seconds) => match u64::try_from(seconds) {
-            Ok(seconds) => Ok(Duration::from_secs(seconds.min(SECONDS_MAX))),
-            Err(_) => Err(format!("provider.prometheus.timeout is {seconds}; write a positive number of seconds")),
-        },
-    }
-}
-
 fn range_form(range: &PrometheusRangeQuery, now: DateTime<Utc>) -> Result<String, String> {
     let time = |field: &str, text: &Option<String>| {
         let name = format!("provider.prometheus.rangeQuery.{field}");
@@ -127,40 +117,4 @@ fn range_form(range: &PrometheusRangeQuery, now: DateTime<Utc>) -> Result<String
 /// A moment as Prometheus reads it: seconds since 1970 with milliseconds.
 fn seconds(time: DateTime<Utc>) -> String {
     format!("{}.{:03}", time.timestamp(), time.timestamp_subsec_millis())
-}
-
-fn headers(given: &[WebMetricHeader]) -> Result<HeaderMap, String> {
-    let mut headers = HeaderMap::new();
-    for (index, header) in given.iter().enumerate() {
-        let field = format!("provider.prometheus.headers[{index}]");
-        let name: HeaderName = header.key.parse().map_err(|_| format!("{field}.key is not a name of a header"))?;
-        let mut value: HeaderValue = header
-            .value
-            .trim()
-            .parse()
-            .map_err(|_| format!("{field}.value has characters that a header cannot have, such as a line break"))?;
-        value.set_sensitive(true);
-        headers.append(name, value);
-    }
-    Ok(headers)
-}
-
-fn authenticate(authentication: &Authentication, headers: &mut HeaderMap) -> Result<(), String> {
-    // Manifests that went through other programs may hold empty objects for what is not used.
-    let unsupported = [
-        ("oauth2", authentication.oauth2.as_ref().is_some_and(|oauth2| *oauth2 != Oauth2Config::default())),
-        ("sigv4", authentication.sigv4.as_ref().is_some_and(|sigv4| *sigv4 != Sigv4Config::default())),
-    ];
-    if let Some((name, _)) = unsupported.into_iter().find(|(_, set)| *set) {
-        return Err(format!(
-            "provider.prometheus.authentication.{name} is not supported yet; use basicAuth, or a header Authorization"
-        ));
-    }
-    if let Some(basic) = &authentication.basic_auth {
-        let (user, password) = (basic.username.as_deref(), basic.password.as_deref());
-        if user.is_some() || password.is_some() {
-            authorize(headers, user.unwrap_or_default(), password.unwrap_or_default());
-        }
-    }
-    Ok(())
 }

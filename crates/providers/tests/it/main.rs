@@ -7,3 +7,4 @@ mod redaction;
 mod skywalking;
 mod skywalking_old;
 mod sources;
+mod web;

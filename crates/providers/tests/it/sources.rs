@@ -18,11 +18,12 @@ async fn check(provider: Value, expected: &str) {
 
 #[tokio::test]
 async fn other_providers_are_refused_by_name() {
-    let unsupported = |name: &str| format!("wrong: provider {name} is not supported yet; use prometheus or skywalking");
-    check(json!({"web": {"url": "http://x"}}), &unsupported("web")).await;
+    let unsupported =
+        |name: &str| format!("wrong: provider {name} is not supported yet; use prometheus, skywalking, web or job");
+    check(json!({"job": {}}), "wrong: a Job is not asked; the controller runs it").await;
     check(json!({"newRelic": {"query": "x"}}), &unsupported("newRelic")).await;
     check(json!({"plugin": {"acme/x": {}}}), &unsupported("acme/x")).await;
-    let none = "wrong: the metric has no provider; set provider.prometheus or provider.skywalking";
+    let none = "wrong: the metric has no provider; set prometheus, skywalking, web or job below provider";
     check(json!({}), none).await;
     let both = "wrong: the metric has several providers (prometheus, skywalking); keep one";
     check(json!({"prometheus": {"query": "x"}, "skywalking": {"query": "x"}}), both).await;

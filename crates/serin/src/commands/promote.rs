@@ -54,14 +54,20 @@ fn promote(rollout: &Rollout) -> Act {
     }
     if !status.pause_conditions.is_empty() {
         let reasons: Vec<&str> = status.pause_conditions.iter().map(|pause| pause.reason.as_str()).collect();
-        let done = format!("promoted: the pause at step {} ends ({})", step + 1, reasons.join(", "));
+        let place = if steps > 0 { format!(" at step {}", step + 1) } else { String::new() };
+        let done = format!("promoted: the pause{place} ends ({})", reasons.join(", "));
         return Act::Status { fields: json!({"pauseConditions": null}), done };
     }
     if step < steps {
         let done = format!("promoted: step {} of {steps} is skipped", step + 1);
         return Act::Status { fields: json!({"currentStepIndex": next}), done };
     }
-    Act::Nothing("nothing to skip: all steps are done, the new version takes over".to_owned())
+    let why = if rollout.spec.strategy.blue_green.is_some() {
+        "nothing to skip: the update is not paused; --full skips its analyses"
+    } else {
+        "nothing to skip: all steps are done, the new version takes over"
+    };
+    Act::Nothing(why.to_owned())
 }
 
 fn promote_full(rollout: &Rollout) -> Act {

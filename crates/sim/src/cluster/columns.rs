@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+use serin_core::json_path::JsonPath;
 
 use super::cells;
-use super::jsonpath;
 use super::registry::Kind;
 use super::table::age;
 
@@ -27,6 +27,11 @@ enum Cell {
     Computed(fn(&Value, DateTime<Utc>) -> Value),
 }
 
+/// The first value at the JSONPath of a printer column.
+fn at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
+    JsonPath::parse(path).ok()?.find(object).into_iter().next()
+}
+
 impl Column {
     /// The definition as tables carry it.
     pub(crate) fn definition(&self) -> Value {
@@ -41,11 +46,11 @@ impl Column {
     pub(crate) fn cell(&self, object: &Value, now: DateTime<Utc>) -> Value {
         match &self.cell {
             Cell::Name => object["metadata"]["name"].clone(),
-            Cell::At(path, absent) => match jsonpath::find(object, path).first() {
+            Cell::At(path, absent) => match at(object, path) {
                 Some(value) if !value.is_null() => shown(value),
                 _ => absent.clone(),
             },
-            Cell::Since(path) => match jsonpath::find(object, path).first() {
+            Cell::Since(path) => match at(object, path) {
                 Some(moment) => age(moment, now),
                 None => json!("<unknown>"),
             },

@@ -19,7 +19,6 @@ mod discovery;
 mod error;
 mod events;
 mod form;
-mod jsonpath;
 mod managed;
 mod meta;
 mod openapi;

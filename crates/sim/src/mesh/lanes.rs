@@ -12,7 +12,7 @@ use super::rng::Rng;
 use super::route::{Decision, Target, decide};
 use super::served::Served;
 use super::view::Seen;
-use crate::metrics::{Call, CallId, Caller, Outcome, Store};
+use crate::metrics::{Call, CallId, Caller, Outcome, Recording, Store};
 
 /// How pods answer, and where that is recorded.
 type World<'a> = (&'a dyn Behaviour, &'a Store);
@@ -22,6 +22,8 @@ type World<'a> = (&'a dyn Behaviour, &'a Store);
 pub(super) struct Table {
     lanes: Vec<Lane>,
     weight_total: u64,
+    /// Who gets copies; the weight of each is in percent of the requests.
+    mirrors: Vec<Lane>,
     /// Counts requests, to take the pods of a lane in turn.
     turn: u64,
 }
@@ -79,14 +81,18 @@ impl Table {
             };
             Lane { weight: target.weight, subset: Some(target.subset.clone().unwrap_or_default()), end, requests: 0 }
         };
+        let mut mirrored: Vec<Lane> = Vec::new();
         let lanes: Vec<Lane> = match decide(&seen.routes.virtual_services, traffic) {
             Decision::Plain(target) => vec![lane(&target, (404, "NR"))],
-            Decision::Split(targets) => targets.iter().map(|target| lane(target, (503, "NC"))).collect(),
+            Decision::Split { targets, mirrors } => {
+                mirrored.extend(mirrors.iter().map(|target| lane(target, (503, "NC"))));
+                targets.iter().map(|target| lane(target, (503, "NC"))).collect()
+            }
             Decision::Answer(status) => vec![nowhere(status, "-")],
             Decision::NoRoute => vec![nowhere(404, "NR")],
         };
         let weight_total = lanes.iter().map(|lane| lane.weight).sum();
-        Self { lanes, weight_total, turn: 0 }
+        Self { lanes, weight_total, mirrors: mirrored, turn: 0 }
     }
 
     /// How many requests were sent so far.
@@ -107,26 +113,18 @@ impl Table {
         for time_ms in times_ms {
             self.turn += 1;
             let ticket = rng.below(self.weight_total);
-            let lane = pick(&mut self.lanes, ticket);
-            lane.requests += 1;
-            match &mut lane.end {
-                End::Proxy { status, flags, call } => {
-                    recording.add(*call, *time_ms, Outcome { status: *status, flags, duration_ms: 0.0 });
-                }
-                End::Pods(servers) => {
-                    // Never empty, see `Endpoints::Pods`.
-                    let index = (self.turn % servers.len() as u64) as usize;
-                    let server = &mut servers[index];
-                    server.requests += 1;
-                    let response = world.0.respond(&server.pod, rng);
-                    served.failed += u64::from(response.status >= 500);
-                    if let Some(call) = server.call {
-                        let outcome =
-                            Outcome { status: response.status, flags: "-", duration_ms: response.duration_ms };
-                        recording.add(call, *time_ms, outcome);
-                    }
+            let sending = Sending { time_ms: *time_ms, turn: self.turn };
+            served.failed += u64::from(pick(&mut self.lanes, ticket).send(sending, world, (&mut recording, rng)));
+            for mirror in &mut self.mirrors {
+                if rng.below(100) < mirror.weight {
+                    mirror.send(sending, world, (&mut recording, rng));
                 }
             }
+        }
+        for mirror in &mut self.mirrors {
+            let mut copies = Served::default();
+            mirror.report(&mut copies);
+            served.add(&Served { mirrored_by_pod_hash: copies.by_pod_hash, ..Served::default() });
         }
         for lane in &mut self.lanes {
             lane.report(&mut served);
@@ -135,7 +133,37 @@ impl Table {
     }
 }
 
+/// When a request is sent, and as which one of its stream.
+#[derive(Clone, Copy, Debug)]
+struct Sending {
+    time_ms: i64,
+    turn: u64,
+}
+
 impl Lane {
+    /// Sends one request down this lane; says whether a pod answered it with an error.
+    fn send(&mut self, sending: Sending, world: World<'_>, (recording, rng): (&mut Recording<'_>, &mut Rng)) -> bool {
+        self.requests += 1;
+        match &mut self.end {
+            End::Proxy { status, flags, call } => {
+                recording.add(*call, sending.time_ms, Outcome { status: *status, flags, duration_ms: 0.0 });
+                false
+            }
+            End::Pods(servers) => {
+                // Never empty, see `Endpoints::Pods`.
+                let index = (sending.turn % servers.len() as u64) as usize;
+                let server = &mut servers[index];
+                server.requests += 1;
+                let response = world.0.respond(&server.pod, rng);
+                if let Some(call) = server.call {
+                    let outcome = Outcome { status: response.status, flags: "-", duration_ms: response.duration_ms };
+                    recording.add(call, sending.time_ms, outcome);
+                }
+                response.status >= 500
+            }
+        }
+    }
+
     /// Adds what was counted since the last report, and starts over.
     fn report(&mut self, served: &mut Served) {
         let requests = std::mem::take(&mut self.requests);

@@ -14,7 +14,11 @@ pub(super) enum Decision {
     /// No VirtualService speaks about the host: to its Service.
     Plain(Target),
     /// To one of these, by weight; at least one has a weight above 0.
-    Split(Vec<Target>),
+    Split {
+        targets: Vec<Target>,
+        /// Who gets copies of the requests, each with a weight in percent of them.
+        mirrors: Vec<Target>,
+    },
     /// The proxy answers itself (`redirect`, `directResponse`) with this status.
     Answer(u16),
     /// A VirtualService takes the host, but none of its rules takes the request.
@@ -130,18 +134,25 @@ fn own_answer(rule: &Value) -> Option<u16> {
 /// without weight take nothing.
 fn split(rule: &Value, namespace: &str) -> Decision {
     let routes = list(rule, &["route"]);
-    let target = |route: &Value, weight: u64| Target {
-        host: qualified(text(route, &["destination", "host"]), namespace),
-        subset: Some(text(route, &["destination", "subset"])).filter(|subset| !subset.is_empty()).map(str::to_owned),
+    let target = |destination: &Value, weight: u64| Target {
+        host: qualified(text(destination, &["host"]), namespace),
+        subset: Some(text(destination, &["subset"])).filter(|subset| !subset.is_empty()).map(str::to_owned),
         weight,
     };
     let targets: Vec<Target> = match routes {
-        [only] => vec![target(only, 1)],
+        [only] => vec![target(&only["destination"], 1)],
         several => several
             .iter()
-            .map(|route| target(route, route.get("weight").and_then(Value::as_u64).unwrap_or(0)))
+            .map(|route| target(&route["destination"], route.get("weight").and_then(Value::as_u64).unwrap_or(0)))
             .filter(|target| target.weight > 0)
             .collect(),
     };
-    if targets.is_empty() { Decision::NoRoute } else { Decision::Split(targets) }
+    // A mirror without a percentage gets everything.
+    let share = |percentage: &Value| percentage["value"].as_f64().map_or(100, |percent| percent.round() as u64);
+    let mut mirrors: Vec<Target> = Vec::new();
+    if rule["mirror"].is_object() {
+        mirrors.push(target(&rule["mirror"], share(&rule["mirrorPercentage"])));
+    }
+    mirrors.extend(list(rule, &["mirrors"]).iter().map(|one| target(&one["destination"], share(&one["percentage"]))));
+    if targets.is_empty() { Decision::NoRoute } else { Decision::Split { targets, mirrors } }
 }

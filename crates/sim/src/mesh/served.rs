@@ -18,18 +18,24 @@ pub struct Served {
     pub by_subset: BTreeMap<String, u64>,
     /// By the pod template hash of the pod that answered.
     pub by_pod_hash: BTreeMap<String, u64>,
+    /// Copies that were made of requests, by the pod template hash of the pod that got them; what became of a copy counts
+    /// nowhere else.
+    pub mirrored_by_pod_hash: BTreeMap<String, u64>,
 }
 
 impl Served {
     /// Adds the counts of another interval or stream.
     pub fn add(&mut self, other: &Self) {
-        let Self { requests, failed, failed_by_routing, by_flag, by_subset, by_pod_hash } = other;
+        let Self { requests, failed, failed_by_routing, by_flag, by_subset, by_pod_hash, mirrored_by_pod_hash } = other;
         self.requests += requests;
         self.failed += failed;
         self.failed_by_routing += failed_by_routing;
-        for (mine, theirs) in
-            [(&mut self.by_flag, by_flag), (&mut self.by_subset, by_subset), (&mut self.by_pod_hash, by_pod_hash)]
-        {
+        for (mine, theirs) in [
+            (&mut self.by_flag, by_flag),
+            (&mut self.by_subset, by_subset),
+            (&mut self.by_pod_hash, by_pod_hash),
+            (&mut self.mirrored_by_pod_hash, mirrored_by_pod_hash),
+        ] {
             for (name, count) in theirs {
                 *mine.entry(name.clone()).or_default() += count;
             }

@@ -255,3 +255,25 @@ fn the_new_version_fails_as_told() {
         assert_eq!(served.failed_by_routing, 0);
     }
 }
+
+#[test]
+fn copies_go_to_the_mirror_and_harm_nobody() {
+    let to = |subset: &str| json!([{ "destination": { "host": "reviews", "subset": subset } }]);
+    let mirrored = |subset: &str, percent: u64| {
+        let mirror = json!({ "host": "reviews", "subset": subset });
+        virtual_service(&json!([{ "route": to("stable"), "mirror": mirror, "mirrorPercentage": { "value": percent } }]))
+    };
+    let traffic = Traffic::to("bookinfo", "reviews");
+    let served = serve(view(vec![mirrored("canary", 100)]), &traffic);
+    assert_eq!((served.by_pod_hash.get("aaa"), served.mirrored_by_pod_hash.get("bbb")), (Some(&999), Some(&999)));
+    let some = serve(view(vec![mirrored("canary", 30)]), &traffic).mirrored_by_pod_hash["bbb"];
+    assert!((240..360).contains(&some), "{some} of 999 are about 30 %");
+    let lost = serve(view(vec![mirrored("empty", 100)]), &traffic);
+    assert_eq!((lost.failed, lost.failed_by_routing, lost.mirrored_by_pod_hash.len()), (0, 0, 0), "{lost:?}");
+    let several = json!([{ "route": to("stable"), "mirrors": [
+        { "destination": { "host": "reviews", "subset": "canary" }, "percentage": { "value": 100 } },
+        { "destination": { "host": "reviews", "subset": "stable" } },
+    ] }]);
+    let served = serve(view(vec![virtual_service(&several)]), &traffic);
+    assert_eq!(served.mirrored_by_pod_hash.values().sum::<u64>(), 2 * 999, "{served:?}");
+}

@@ -79,7 +79,7 @@ impl Workloads {
             due.extend(replica_set::report(&self.cluster, &set, now));
         }
         for job in self.cluster.list(&JOBS, None) {
-            due.extend(job::reconcile(&self.cluster, &job, now));
+            due.extend(job::reconcile(&self.cluster, &self.config, &job, now));
         }
         due.into_iter().min()
     }

@@ -19,7 +19,7 @@ pub(super) fn reconcile(
     pod: &Value,
     now: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
-    if is_deleting(pod) || text(pod, "/status/phase") != "Pending" && is_ready(pod) {
+    if is_of_job(pod) || is_deleting(pod) || text(pod, "/status/phase") != "Pending" && is_ready(pod) {
         return None;
     }
     let running_at = time(pod, "/metadata/creationTimestamp")? + config.start + spread(pod);
@@ -77,7 +77,14 @@ fn is_ready(pod: &Value) -> bool {
     conditions.into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "True")
 }
 
-fn is_broken(config: &PodConfig, pod: &Value) -> bool {
+/// Whether a pod belongs to a Job, which brings it to life itself.
+fn is_of_job(pod: &Value) -> bool {
+    let owners = pod.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    owners.into_iter().flatten().any(|owner| owner["kind"] == "Job" && owner["controller"] == true)
+}
+
+/// Whether the containers of a pod cannot work.
+pub(super) fn is_broken(config: &PodConfig, pod: &Value) -> bool {
     let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
     containers.into_iter().flatten().any(|container| {
         let image = text(container, "/image");

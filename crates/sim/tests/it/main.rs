@@ -3,17 +3,23 @@
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod blue_green;
+#[cfg(test)]
 mod git_tool;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod handover;
 #[cfg(test)]
+mod jobs;
+#[cfg(test)]
 mod kubectl;
 #[cfg(test)]
 mod live;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod routes;
 #[cfg(test)]
 mod shapes;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde_json::Value;
 use serin_sim::WorldConfig;
 use serin_sim::cluster::{
-    ANALYSIS_RUNS, DESTINATION_RULES, PODS, REPLICA_SETS, ROLLOUTS, Resource, SERVICES, VIRTUAL_SERVICES,
+    ANALYSIS_RUNS, DESTINATION_RULES, JOBS, PODS, REPLICA_SETS, ROLLOUTS, Resource, SERVICES, VIRTUAL_SERVICES,
 };
 use serin_sim::faults::{Crash, Failure, Rule};
 use serin_sim::simulate::Conduct;
@@ -21,6 +21,11 @@ struct Story {
 
 const GOOD: Story = Story { file: "short", conduct: Conduct::Healthy };
 const BAD: Story = Story { file: "short", conduct: Conduct::Errors };
+const BLUE_GREEN: Story = Story { file: "blue_green", conduct: Conduct::Healthy };
+const BLUE_GREEN_BAD: Story = Story { file: "blue_green", conduct: Conduct::Errors };
+const JOBS_TOO: Story = Story { file: "jobs", conduct: Conduct::Healthy };
+const ROUTES: Story = Story { file: "routes", conduct: Conduct::Healthy };
+const BAD_ROUTES: Story = Story { file: "routes", conduct: Conduct::Errors };
 const SERVICES_ONLY: Story = Story { file: "services", conduct: Conduct::Healthy };
 
 /// How long a stopped controller stays away.
@@ -144,6 +149,32 @@ fn a_crash_before_any_write_with_services_as_sides_changes_nothing() {
     check_crashes(SERVICES_ONLY, Crash::Before);
 }
 
+#[test]
+fn a_crash_before_any_write_of_a_switch_changes_nothing() {
+    check_crashes(BLUE_GREEN, Crash::Before);
+}
+
+#[test]
+fn a_crash_after_any_write_of_a_switch_and_back_changes_nothing() {
+    check_crashes(BLUE_GREEN_BAD, Crash::After);
+}
+
+#[test]
+fn a_crash_around_any_write_with_jobs_changes_nothing() {
+    check_crashes(JOBS_TOO, Crash::Before);
+    check_crashes(JOBS_TOO, Crash::After);
+}
+
+#[test]
+fn a_crash_before_any_write_of_header_and_mirror_routes_changes_nothing() {
+    check_crashes(ROUTES, Crash::Before);
+}
+
+#[test]
+fn a_crash_after_any_write_of_an_abort_with_header_and_mirror_routes_changes_nothing() {
+    check_crashes(BAD_ROUTES, Crash::After);
+}
+
 /// Lets every `period`-th request fail.
 fn check_failures(story: Story, failure: Failure) {
     let (expected, _) = undisturbed(story);
@@ -214,6 +245,25 @@ fn late_and_missed_changes_are_made_up_for() {
                 assert_same(&case, &expected, &end);
             }
         }
+    }
+}
+
+#[test]
+fn jobs_that_are_seen_late_or_not_at_all_for_a_while_are_made_up_for() {
+    let (expected, _) = undisturbed(JOBS_TOO);
+    let sets: [&[&'static Resource]; 4] = [&[&JOBS], &[&PODS], &[&ANALYSIS_RUNS], &[&JOBS, &PODS, &ANALYSIS_RUNS]];
+    for kinds in sets {
+        for (rhythm, lists_again) in [(3, false), (5, true)] {
+            let names: Vec<&str> = kinds.iter().map(|kind| kind.plural.as_ref()).collect();
+            let case = format!("{names:?} late by {rhythm} s, lists again: {lists_again}");
+            let rhythm = TimeDelta::seconds(rhythm);
+            let mut dark = Dark { kinds: kinds.to_vec(), rhythm, lists_again, next: None, is_dark: false };
+            let end = tell(play(JOBS_TOO, &case, |_| {}, &mut dark));
+            assert_same(&case, &expected, &end);
+        }
+    }
+    for failure in [Failure::Conflict, Failure::Internal, Failure::Disconnect, Failure::LostAnswer] {
+        check_failures(JOBS_TOO, failure);
     }
 }
 

@@ -3,7 +3,7 @@
 use chrono::DateTime;
 use serde_json::{Value, json};
 use serin_sim::cluster::{
-    ANALYSIS_RUNS, Cluster, DESTINATION_RULES, PODS, REPLICA_SETS, ROLLOUTS, Resource, SERVICES, VIRTUAL_SERVICES,
+    ANALYSIS_RUNS, Cluster, DESTINATION_RULES, JOBS, PODS, REPLICA_SETS, ROLLOUTS, Resource, SERVICES, VIRTUAL_SERVICES,
 };
 
 /// Fields that depend on when something happened, or how many times.
@@ -21,11 +21,25 @@ pub(crate) fn snapshot(cluster: &Cluster) -> Value {
             json!({
                 "name": run["metadata"]["name"], "labels": run["metadata"]["labels"], "spec": run["spec"],
                 "phase": run["status"]["phase"], "message": run["status"]["message"],
+                "jobs": run["status"]["metricResults"][0]["measurements"].as_array().map(|all| {
+                    all.iter().filter(|measurement| measurement.pointer("/metadata/job-name").is_some()).count()
+                }),
+            })
+        })
+        .collect();
+    let jobs: Vec<Value> = all(&JOBS)
+        .into_iter()
+        .map(|job| {
+            let name = job["metadata"]["name"].as_str().unwrap_or_default();
+            json!({
+                "measurement": name.split_once('.').map(|(_, measurement)| measurement),
+                "annotations": job["metadata"]["annotations"], "status": job["status"],
             })
         })
         .collect();
     let mut pods: Vec<Value> = all(&PODS)
         .into_iter()
+        .filter(|pod| pod["metadata"]["ownerReferences"][0]["kind"] != "Job")
         .map(|pod| {
             json!({
                 "set": pod["metadata"]["ownerReferences"][0]["name"], "labels": pod["metadata"]["labels"],
@@ -35,7 +49,7 @@ pub(crate) fn snapshot(cluster: &Cluster) -> Value {
         .collect();
     pods.sort_by_key(Value::to_string);
     json!({
-        "rollouts": all(&ROLLOUTS), "replicaSets": all(&REPLICA_SETS), "pods": pods, "analysisRuns": runs,
+        "rollouts": all(&ROLLOUTS), "replicaSets": all(&REPLICA_SETS), "pods": pods, "analysisRuns": runs, "jobs": jobs,
         "virtualServices": all(&VIRTUAL_SERVICES), "destinationRules": all(&DESTINATION_RULES), "services": all(&SERVICES),
     })
 }

@@ -50,7 +50,7 @@ impl<'s> World<'s> {
 
     fn observed(&self, samples: Vec<Sample>, in_flight: BTreeSet<String>) -> Observed {
         let (now, run) = (time(self.now), Arc::new(self.run.clone()));
-        Observed { now, run, samples, in_flight, semantics: self.semantics }
+        Observed { now, run, samples, in_flight, jobs: BTreeMap::new(), semantics: self.semantics }
     }
 
     /// Decides, writes, measures, and goes to the next wake-up, until `seconds` have passed or nothing is left to do.
@@ -61,7 +61,7 @@ impl<'s> World<'s> {
             self.write(&plan);
             let asked: BTreeSet<String> = plan.measure.iter().map(|measure| measure.metric.clone()).collect();
             let again = decide(&self.observed(Vec::new(), asked));
-            let nothing = Plan { wake: plan.wake.clone(), delete: plan.delete, ..Plan::default() };
+            let nothing = Plan { wake: plan.wake.clone(), effects: plan.effects.clone(), ..Plan::default() };
             assert_eq!(again, nothing, "deciding again changes something at {} ms", self.now);
             if !plan.measure.is_empty() {
                 let started_at = time(self.now);
@@ -102,7 +102,7 @@ impl<'s> World<'s> {
         }
         let second = self.now / 1000;
         self.events.extend(plan.events.iter().map(|event| format!("{second} {} {}", event.kind, event.reason)));
-        self.deleted |= plan.delete;
+        self.deleted |= !plan.effects.is_empty();
     }
 
     fn status(&self) -> &AnalysisRunStatus {

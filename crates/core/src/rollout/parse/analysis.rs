@@ -9,23 +9,30 @@ use crate::analysis::template::{Flat, flatten, keys};
 use crate::field_error::FieldError;
 use crate::rollout::observed::Observed;
 
-use super::Canary;
 use super::report::Report;
+use super::{BlueGreen, Canary};
 
 /// Stands for values that are not known before a run starts; reads as a number, a duration and a text.
 const UNKNOWN: &str = "0";
 
-/// Checks the background analysis and those of the steps.
-pub(super) fn check(observed: &Observed, canary: &Canary, report: &mut Report) {
+/// Checks the background analysis, those of the steps, and those around a blue-green switch.
+pub(super) fn check(observed: &Observed, canary: &Canary, blue_green: Option<&BlueGreen>, report: &mut Report) {
     let mut rollout = None;
     if let Some(background) = &canary.background {
         let field = "spec.strategy.canary.analysis";
         check_one(observed, &background.analysis, field, &mut rollout, report);
     }
     let wire = observed.rollout.spec.strategy.canary.as_ref().map_or(&[][..], |canary| canary.steps.as_slice());
-    for (index, analysis) in wire.iter().enumerate().filter_map(|(index, step)| Some((index, step.analysis.as_ref()?)))
-    {
-        let field = format!("spec.strategy.canary.steps[{index}].analysis");
+    let steps = wire.iter().enumerate().filter_map(|(index, step)| {
+        Some((format!("spec.strategy.canary.steps[{index}].analysis"), step.analysis.as_ref()?))
+    });
+    let around = blue_green.into_iter().flat_map(|blue_green| {
+        let both = [("pre", &blue_green.analysis_before), ("post", &blue_green.analysis_after)];
+        both.into_iter().filter_map(|(which, analysis)| {
+            Some((format!("spec.strategy.blueGreen.{which}PromotionAnalysis"), analysis.as_ref()?))
+        })
+    });
+    for (field, analysis) in steps.chain(around) {
         if let Some(run) = check_one(observed, analysis, &field, &mut rollout, report) {
             check_ends(analysis, &run, &field, report);
         }
@@ -95,14 +102,14 @@ fn template(flat: &Flat) -> AnalysisTemplateSpec {
     }
 }
 
-/// A step waits for its run, which therefore has to end by itself.
+/// A step or a switch waits for its run, which therefore has to end by itself.
 fn check_ends(analysis: &RolloutAnalysis, run: &AnalysisRunSpec, field: &str, report: &mut Report) {
     let names: Vec<&str> = analysis.templates.iter().map(|template| template.template_name.as_str()).collect();
     let names = names.join(", ");
     for metric in plan(run).ok().into_iter().flat_map(|plan| plan.metrics) {
         if metric.effective_count().is_none() && metric.consecutive_success_limit.is_none() {
             let detail = format!(
-                "AnalysisTemplate {names} has metric {} which runs indefinitely. Invalid value for count: a step needs one",
+                "AnalysisTemplate {names} has metric {} which runs indefinitely. Invalid value for count: what waits for it needs one",
                 metric.name
             );
             report.invalid(format!("{field}.templates"), names.as_str(), detail);

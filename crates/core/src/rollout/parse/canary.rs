@@ -1,12 +1,12 @@
 //! The canary strategy without the objects that it refers to.
 
 use chrono::TimeDelta;
-use serin_api::{CanaryStrategy, IntOrString, RolloutAnalysisBackground};
+use serin_api::{CanaryStrategy, IntOrString, ReplicaProgressThreshold, RolloutAnalysisBackground};
 
 use crate::rollout::observed::Observed;
 
 use super::report::Report;
-use super::{Background, Canary, IntOrPercent, Metadata, routing, steps};
+use super::{Background, Canary, IntOrPercent, Metadata, Threshold, routing, steps};
 
 /// Where the strategy stands in the Rollout.
 const FIELD: &str = "spec.strategy.canary";
@@ -17,17 +17,16 @@ const DISTURBANCE: IntOrPercent = IntOrPercent::Percent(25);
 
 /// Reads the strategy; `None` if its traffic routing cannot be told.
 pub(super) fn read(observed: &Observed, wire: &CanaryStrategy, report: &mut Report) -> Option<Canary> {
-    let has_routing = wire.traffic_routing.is_some();
     let (canary_service, stable_service) = services(wire, report);
     let routing = wire.traffic_routing.as_ref().map(|wire| routing::read(observed, wire, report));
-    let surge_max = disturbance("maxSurge", wire.max_surge.as_ref(), report);
-    let unavailable_max = disturbance("maxUnavailable", wire.max_unavailable.as_ref(), report);
+    let surge_max = disturbance(&format!("{FIELD}.maxSurge"), wire.max_surge.as_ref(), report);
+    let unavailable_max = disturbance(&format!("{FIELD}.maxUnavailable"), wire.max_unavailable.as_ref(), report);
     if surge_max.is_zero() && unavailable_max.is_zero() {
         report.invalid(format!("{FIELD}.maxSurge"), 0, "MaxSurge and MaxUnavailable both can not be zero");
     }
     let (scale_down_delay, abort_scale_down_delay) = delays(wire, report);
     let canary = Canary {
-        steps: steps::read(&wire.steps, has_routing, report),
+        steps: steps::read(wire, report),
         surge_max,
         unavailable_max,
         background: wire.analysis.as_ref().map(|wire| background(wire, report)),
@@ -37,6 +36,11 @@ pub(super) fn read(observed: &Observed, wire: &CanaryStrategy, report: &mut Repo
         scale_down_delay_revisions: report
             .not_negative(format!("{FIELD}.scaleDownDelayRevisionLimit"), wire.scale_down_delay_revision_limit),
         abort_scale_down_delay,
+        dynamic_stable_scale: dynamic_stable_scale(wire, report),
+        pods_min: report
+            .not_negative(format!("{FIELD}.minPodsPerReplicaSet"), wire.min_pods_per_replica_set)
+            .unwrap_or(0),
+        threshold: wire.replica_progress_threshold.as_ref().map_or(Threshold::All, |wire| threshold(wire, report)),
         routing: None,
         canary_service,
         stable_service,
@@ -72,11 +76,11 @@ fn services(wire: &CanaryStrategy, report: &mut Report) -> (Option<String>, Opti
     (canary, stable)
 }
 
-fn disturbance(name: &str, wire: Option<&IntOrString>, report: &mut Report) -> IntOrPercent {
-    let field = format!("{FIELD}.{name}");
+/// A number of pods beyond or below `replicas`.
+pub(super) fn disturbance(field: &str, wire: Option<&IntOrString>, report: &mut Report) -> IntOrPercent {
     match wire.map(|value| (value, IntOrPercent::read(value))) {
         None => DISTURBANCE,
-        Some((_, Ok(IntOrPercent::Percent(percent)))) if percent > 100 && name == "maxUnavailable" => {
+        Some((_, Ok(IntOrPercent::Percent(percent)))) if percent > 100 && field.ends_with(".maxUnavailable") => {
             report.invalid(field, format!("{percent}%"), "should not be more than 100%");
             DISTURBANCE
         }
@@ -100,11 +104,45 @@ fn delays(wire: &CanaryStrategy, report: &mut Report) -> (TimeDelta, Option<Time
     let normal = if has_routing { SCALE_DOWN_DELAY_SECONDS } else { 0 };
     let after_update =
         report.not_negative(format!("{FIELD}.scaleDownDelaySeconds"), wire.scale_down_delay_seconds).unwrap_or(normal);
-    let after_abort = report
-        .not_negative(format!("{FIELD}.abortScaleDownDelaySeconds"), wire.abort_scale_down_delay_seconds)
-        .unwrap_or(SCALE_DOWN_DELAY_SECONDS);
-    let after_abort = (after_abort > 0).then(|| TimeDelta::seconds(i64::from(after_abort)));
-    (TimeDelta::seconds(i64::from(after_update)), after_abort)
+    let after_abort =
+        report.not_negative(format!("{FIELD}.abortScaleDownDelaySeconds"), wire.abort_scale_down_delay_seconds);
+    let after_abort = match after_abort {
+        Some(0) => None,
+        Some(seconds) => Some(seconds),
+        // As stable takes its pods back, the canary gives its own away.
+        None if wire.dynamic_stable_scale => Some(0),
+        None => Some(SCALE_DOWN_DELAY_SECONDS),
+    };
+    (TimeDelta::seconds(i64::from(after_update)), after_abort.map(|seconds| TimeDelta::seconds(i64::from(seconds))))
+}
+
+fn dynamic_stable_scale(wire: &CanaryStrategy, report: &mut Report) -> bool {
+    let field = format!("{FIELD}.dynamicStableScale");
+    if wire.dynamic_stable_scale && wire.traffic_routing.is_none() {
+        report.invalid(field.as_str(), true, "Canary dynamicStableScale can only be used with traffic routing");
+    }
+    if wire.dynamic_stable_scale && wire.scale_down_delay_seconds.is_some() {
+        report.invalid(field, true, "Canary dynamicStableScale cannot be used with scaleDownDelaySeconds");
+    }
+    wire.dynamic_stable_scale
+}
+
+/// A negative value means that all pods must be available.
+fn threshold(wire: &ReplicaProgressThreshold, report: &mut Report) -> Threshold {
+    let field = format!("{FIELD}.replicaProgressThreshold");
+    match (wire.kind.as_str(), wire.value) {
+        ("Percent" | "Pods", value) if value < 0 => Threshold::All,
+        ("Percent", value) if value > 100 => {
+            report.invalid(format!("{field}.value"), value, "a percentage needs to be between 0 and 100");
+            Threshold::All
+        }
+        ("Percent", value) => Threshold::Percent(value),
+        ("Pods", value) => Threshold::Pods(value),
+        (kind, _) => {
+            report.invalid(format!("{field}.type"), kind, "must be Percent or Pods");
+            Threshold::All
+        }
+    }
 }
 
 fn background(wire: &RolloutAnalysisBackground, report: &mut Report) -> Background {

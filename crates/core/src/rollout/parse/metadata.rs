@@ -6,8 +6,8 @@ use serin_api::PodTemplateMetadata;
 use serin_api::labels::POD_TEMPLATE_HASH;
 
 use super::report::Report;
+use super::selector;
 use super::workload::Workload;
-use super::{Canary, selector};
 
 /// Labels and annotations of a role.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,10 +34,9 @@ impl From<Option<&PodTemplateMetadata>> for Metadata {
 }
 
 /// Refuses labels that the controller sets, and labels that would take pods away from their ReplicaSet.
-pub(super) fn check(canary: &Canary, workload: &Workload, report: &mut Report) {
-    let roles = [("canaryMetadata", &canary.canary_metadata), ("stableMetadata", &canary.stable_metadata)];
+pub(super) fn check(roles: &[(&str, &Metadata)], workload: &Workload, report: &mut Report) {
     for (name, metadata) in roles {
-        let field = format!("spec.strategy.canary.{name}.labels");
+        let field = format!("{name}.labels");
         if metadata.labels.contains_key(POD_TEMPLATE_HASH) {
             report.forbidden(format!("{field}[{POD_TEMPLATE_HASH}]"), "the controller sets this label; remove it");
         }

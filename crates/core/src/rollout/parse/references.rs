@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::istio::destination_rule::{host, missing_subset, subset_labels};
-use crate::istio::routes::{RouteError, Selection, select};
+use crate::istio::routes::{RouteError, select};
 use crate::istio::service::conflicts;
 use crate::istio::virtual_service::{Side, Sides, check_destinations};
 use crate::rollout::observed::{Found, Observed, Raw};
@@ -13,7 +13,7 @@ use crate::rollout::observed::{Found, Observed, Raw};
 use super::report::Report;
 use super::routing::{FIELD, name_field};
 use super::workload::Workload;
-use super::{Canary, DestinationRuleRef, Routing, VirtualServiceRef};
+use super::{BlueGreen, Canary, DestinationRuleRef, Routing, VirtualServiceRef};
 
 /// Checks every object that the canary refers to, except analysis templates.
 pub(super) fn check(observed: &Observed, canary: &Canary, workload: Option<&Workload>, report: &mut Report) {
@@ -31,7 +31,30 @@ pub(super) fn check(observed: &Observed, canary: &Canary, workload: Option<&Work
     let istio = observed.rollout.spec.strategy.canary.as_ref();
     let istio = istio.and_then(|canary| canary.traffic_routing.as_ref()).and_then(|routing| routing.istio.as_ref());
     for (index, reference) in routing.virtual_services.iter().enumerate() {
+        let reference = (reference, routing.managed_routes.as_slice());
         check_virtual_service(observed, reference, &name_field(istio, index), &sides, report);
+    }
+}
+
+/// Checks the Services of a blue-green strategy: whatever role its pods have, both must select them.
+pub(super) fn check_blue_green(
+    observed: &Observed,
+    (blue_green, roles): (&BlueGreen, &Canary),
+    workload: Option<&Workload>,
+    report: &mut Report,
+) {
+    let active = ("activeService", Some(&blue_green.active_service).filter(|name| !name.is_empty()));
+    for (name, service) in [active, ("previewService", blue_green.preview_service.as_ref())] {
+        let Some(service) = service else { continue };
+        let field = format!("spec.strategy.blueGreen.{name}");
+        for role in [&roles.canary_metadata, &roles.stable_metadata] {
+            let pod_labels = workload.map(|workload| {
+                let mut labels = workload.labels();
+                labels.extend(role.labels.clone());
+                labels
+            });
+            check_service(observed, service, &field, pod_labels.as_ref(), report);
+        }
     }
 }
 
@@ -89,7 +112,7 @@ fn check_destination_rule(observed: &Observed, reference: &DestinationRuleRef, r
 
 fn check_virtual_service(
     observed: &Observed,
-    reference: &VirtualServiceRef,
+    (reference, managed): (&VirtualServiceRef, &[String]),
     field: &str,
     sides: &Sides,
     report: &mut Report,
@@ -97,13 +120,7 @@ fn check_virtual_service(
     let name = reference.key.name.as_str();
     let what = ("virtualservices.networking.istio.io", name);
     let Some(raw) = present(observed.virtual_services.get(&reference.key), field, what, report) else { return };
-    let selection = Selection {
-        routes: reference.routes.clone(),
-        tls_routes: reference.tls_routes.clone(),
-        tcp_routes: reference.tcp_routes.clone(),
-        managed: Vec::new(),
-    };
-    match select(&raw.object, &selection) {
+    match select(&raw.object, &reference.selection(managed)) {
         Err(errors) => {
             for error in errors {
                 report.invalid(field, name, in_upstreams_words(&error));

@@ -23,8 +23,8 @@ const fn refused(field: &'static str, instead: &'static str) -> Refused {
 }
 
 /// All fields that are refused for now.
-pub const REFUSED: [Refused; 24] = [
-    refused("spec.strategy.blueGreen", "use strategy.canary; without steps it replaces everything at once"),
+pub const REFUSED: [Refused; 18] = [
+    refused("spec.strategy.blueGreen.antiAffinity", "remove it; write the affinity into the pod template"),
     refused("spec.rollbackWindow", "remove it; a rollback to the stable revision skips all steps without it"),
     refused("spec.restartAt", "remove it; restart with an annotation in the pod template"),
     Refused {
@@ -33,18 +33,9 @@ pub const REFUSED: [Refused; 24] = [
         harmless: Some("never"),
     },
     refused("spec.strategy.canary.antiAffinity", "remove it; write the affinity into the pod template"),
-    refused("spec.strategy.canary.dynamicStableScale", "remove it; stable keeps its pods during the update"),
     refused("spec.strategy.canary.pingPong", "use canaryService and stableService"),
-    refused("spec.strategy.canary.minPodsPerReplicaSet", "remove it; set the number of pods with setCanaryScale"),
-    refused("spec.strategy.canary.replicaProgressThreshold", "remove it; all pods must be available to go on"),
     refused("spec.strategy.canary.steps[].experiment", "use an analysis step"),
-    refused(
-        "spec.strategy.canary.steps[].setHeaderRoute",
-        "remove the step; write the header route into the VirtualService",
-    ),
-    refused("spec.strategy.canary.steps[].setMirrorRoute", "remove the step; write the mirror into the VirtualService"),
     refused("spec.strategy.canary.steps[].plugin", "use an analysis step"),
-    refused("spec.strategy.canary.trafficRouting.managedRoutes", "remove it together with the header and mirror steps"),
     refused(
         "spec.strategy.canary.trafficRouting.istio.destinationRule.additionalSubsetNames",
         "remove it; other subsets are never changed, and their destinations keep their weights",
@@ -109,9 +100,7 @@ mod tests {
         match field.rsplit('.').next().unwrap_or_default() {
             "restartAt" => json!("2026-01-31T12:00:00Z"),
             "scaleDown" => json!("onsuccess"),
-            "dynamicStableScale" => json!(true),
-            "minPodsPerReplicaSet" | "maxTrafficWeight" => json!(3),
-            "managedRoutes" => json!([{"name": "x"}]),
+            "maxTrafficWeight" => json!(3),
             "additionalSubsetNames" => json!(["x"]),
             "plugins" => json!({"x": {}}),
             _ => json!({}),
@@ -142,8 +131,7 @@ mod tests {
 
     #[test]
     fn a_value_that_means_nothing_is_accepted() {
-        let wire =
-            json!({"workloadRef": {"scaleDown": "never"}, "strategy": {"canary": {"dynamicStableScale": false}}});
+        let wire = json!({"workloadRef": {"scaleDown": "never"}});
         let spec: RolloutSpec = serde_json::from_value(wire).expect("a spec");
         let mut report = Report::default();
         check(&spec, &mut report);

@@ -5,6 +5,7 @@ use serin_api::{IstioDestinationRule, IstioTrafficRouting, IstioVirtualService, 
 use crate::istio::reference::virtual_service;
 use crate::rollout::observed::Observed;
 
+use super::managed;
 use super::report::Report;
 use super::{DestinationRuleRef, Routing, VirtualServiceRef};
 
@@ -18,10 +19,11 @@ pub(super) fn read(observed: &Observed, wire: &TrafficRouting, report: &mut Repo
         return None;
     };
     let destination_rule = istio.destination_rule.as_ref().map(|wire| destination_rule(wire, report));
+    let managed_routes = managed::names(&wire.managed_routes, report);
     let virtual_services = virtual_services(observed, istio, report)?;
     match destination_rule {
-        None => Some(Routing { virtual_services, destination_rule: None }),
-        Some(rule) => Some(Routing { virtual_services, destination_rule: Some(rule?) }),
+        None => Some(Routing { virtual_services, destination_rule: None, managed_routes }),
+        Some(rule) => Some(Routing { virtual_services, destination_rule: Some(rule?), managed_routes }),
     }
 }
 

@@ -1,28 +1,29 @@
 //! The steps of the canary.
 
-use serin_api::{CanaryStep, RolloutPause, SetCanaryScale};
+use serin_api::{CanaryStep, CanaryStrategy, RolloutPause, SetCanaryScale, TrafficRouting};
 
 use crate::rollout::step::{CanaryScale, Step, Steps};
 use crate::time::parse_seconds_or_duration;
 
+use super::managed;
 use super::report::Report;
 
 /// What a step must have, in upstream's words.
 const ONE_OF: &str = "Step must have one of the following set: experiment, setWeight, setCanaryScale, plugin or pause";
 
 /// Reads the steps; those in error are left out, as the spec is refused then.
-pub(super) fn read(wire: &[CanaryStep], has_routing: bool, report: &mut Report) -> Steps {
+pub(super) fn read(wire: &CanaryStrategy, report: &mut Report) -> Steps {
+    let routing = wire.traffic_routing.as_ref();
     let steps = wire
+        .steps
         .iter()
         .enumerate()
-        .filter_map(|(index, step)| {
-            read_one(step, &format!("spec.strategy.canary.steps[{index}]"), has_routing, report)
-        })
+        .filter_map(|(index, step)| read_one(step, &format!("spec.strategy.canary.steps[{index}]"), routing, report))
         .collect();
-    Steps::new(steps, wire)
+    Steps::new(steps, &wire.steps)
 }
 
-fn read_one(step: &CanaryStep, field: &str, has_routing: bool, report: &mut Report) -> Option<Step> {
+fn read_one(step: &CanaryStep, field: &str, routing: Option<&TrafficRouting>, report: &mut Report) -> Option<Step> {
     let CanaryStep {
         set_weight,
         pause,
@@ -60,7 +61,14 @@ fn read_one(step: &CanaryStep, field: &str, has_routing: bool, report: &mut Repo
         return read_pause(pause, &format!("{field}.pause.duration"), report).map(Step::Pause);
     }
     if let Some(scale) = set_canary_scale {
-        return read_scale(scale, &format!("{field}.setCanaryScale"), has_routing, report).map(Step::SetCanaryScale);
+        return read_scale(scale, &format!("{field}.setCanaryScale"), routing.is_some(), report)
+            .map(Step::SetCanaryScale);
+    }
+    if let Some(header) = set_header_route {
+        return managed::header(header, &format!("{field}.setHeaderRoute"), routing, report).map(Step::SetHeaderRoute);
+    }
+    if let Some(mirror) = set_mirror_route {
+        return managed::mirror(mirror, &format!("{field}.setMirrorRoute"), routing, report).map(Step::SetMirrorRoute);
     }
     analysis.as_ref().map(|analysis| Step::Analysis(Box::new(analysis.clone())))
 }

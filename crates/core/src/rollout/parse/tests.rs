@@ -7,6 +7,7 @@ use serde_json::json;
 use serin_api::Rollout;
 
 use super::*;
+use crate::istio::ManagedKind;
 use crate::rollout::observed::{Found, Raw, Settings, Template, TemplateKey, Workload, Writer};
 use crate::rollout::step::{CanaryScale, Step};
 
@@ -110,6 +111,15 @@ impl World {
         });
         world.virtual_service["spec"]["http"][0]["route"] =
             json!([{"destination": {"host": "reviews-stable"}}, {"destination": {"host": "reviews-canary"}}]);
+        world
+    }
+
+    /// Switched by Services.
+    fn blue_green(patch: &Value) -> Self {
+        let mut world = World::by_services().with(&json!({"strategy": {"canary": null, "blueGreen": {
+            "activeService": "reviews-stable", "previewService": "reviews-canary",
+        }}}));
+        json_patch::merge(&mut world.rollout["spec"]["strategy"]["blueGreen"], patch);
         world
     }
 
@@ -220,6 +230,111 @@ fn steps_are_read() {
             Step::SetCanaryScale(CanaryScale::MatchTrafficWeight),
         ]
     );
+}
+
+#[test]
+fn header_and_mirror_steps_are_read() {
+    let managed = json!({"trafficRouting": {"managedRoutes": [{"name": "h"}, {"name": "m"}]}});
+    let header = json!([{"headerName": "a", "headerValue": {"exact": "b"}}, {"headerName": "c", "headerValue": {"regex": "d.*"}}]);
+    let mirror = json!([{"method": {"exact": "GET"}, "path": {"prefix": "/"}, "headers": {"a": {"exact": "b"}}}]);
+    let steps = json!([
+        {"setHeaderRoute": {"name": "h", "match": header}}, {"setMirrorRoute": {"name": "m", "match": mirror, "percentage": 5}},
+        {"setHeaderRoute": {"name": "h"}},
+    ]);
+    let spec = World::new().with_canary(&managed).with_steps(&steps).spec();
+    assert_eq!(spec.canary.routing.clone().expect("routing").managed_routes, ["h", "m"]);
+    let both = spec.canary.steps.routes_at(1);
+    assert_eq!(
+        both[0].matches,
+        [json!({"headers": {"a": {"exact": "b"}}}), json!({"headers": {"c": {"regex": "d.*"}}})]
+    );
+    let mirror = json!({"method": {"exact": "GET"}, "uri": {"prefix": "/"}, "headers": {"a": {"exact": "b"}}});
+    assert_eq!((both[1].kind, &both[1].matches), (ManagedKind::Mirror { percentage: 5 }, &vec![mirror]));
+    let left: Vec<String> = spec.canary.steps.routes_at(2).into_iter().map(|route| route.name).collect();
+    assert_eq!(left, ["m"], "without a match a step removes its route");
+}
+
+#[test]
+fn header_and_mirror_steps_are_checked() {
+    let steps = |name: &str, value: &Value| json!([{"setHeaderRoute": {"name": name, "match": [{"headerName": "a", "headerValue": value}]}}]);
+    let exact = json!({"exact": "b"});
+    let field = "spec.strategy.canary.steps[0].setHeaderRoute";
+    check(
+        "no names",
+        &World::new().with_steps(&steps("h", &exact)),
+        &[&format!(
+            "{field}: Invalid value: \"h\": Rollout has missing field 'spec.strategy.canary.trafficRouting.managedRoutes'"
+        )],
+    );
+    let managed = json!({"trafficRouting": {"managedRoutes": [{"name": "h"}]}});
+    let world = || World::new().with_canary(&managed);
+    check("a name that is listed", &world().with_steps(&steps("h", &exact)), &[]);
+    check(
+        "another name",
+        &world().with_steps(&steps("x", &exact)),
+        &[&format!(
+            "{field}: Invalid value: \"x\": Steps define a route that does not exist in \
+             spec.strategy.canary.trafficRouting.managedRoutes"
+        )],
+    );
+    check(
+        "two values",
+        &world().with_steps(&steps("h", &json!({"exact": "b", "prefix": "b"}))),
+        &[&format!(
+            "{field}.match[0].headerValue: Invalid value: \"\": StringMatch match value must have exactly one of the \
+             following: exact, regex, prefix"
+        )],
+    );
+    check(
+        "no value",
+        &world().with_steps(&steps("h", &json!({}))),
+        &[&format!(
+            "{field}.match[0].headerValue: Invalid value: \"\": StringMatch value missed, match value must have one of the \
+             following: exact, regex, prefix"
+        )],
+    );
+    check(
+        "no routing",
+        &World::basic().with_steps(&steps("h", &exact)),
+        &[&format!(
+            "{field}: Invalid value: \"\": SetHeaderRoute requires TrafficRouting, supports Istio and ALB and Apisix"
+        )],
+    );
+    let mirror = json!([{"setMirrorRoute": {"name": "h", "match": [{}], "percentage": 101}}]);
+    let field = "spec.strategy.canary.steps[0].setMirrorRoute";
+    check(
+        "a mirror of nothing",
+        &world().with_steps(&mirror),
+        &[
+            &format!("{field}.percentage: Invalid value: 101: percentage needs to be between 0 and 100"),
+            &format!("{field}.match[0]: Required value: a match needs a method, a path or headers"),
+        ],
+    );
+}
+
+#[test]
+fn numbers_of_pods_are_checked() {
+    let field = "spec.strategy.canary";
+    check(
+        "a stable side that nothing measures",
+        &World::basic().with_canary(&json!({"dynamicStableScale": true})),
+        &[&format!(
+            "{field}.dynamicStableScale: Invalid value: true: Canary dynamicStableScale can only be used with traffic routing"
+        )],
+    );
+    check(
+        "a stable side that both stays and goes",
+        &World::new().with_canary(&json!({"dynamicStableScale": true, "scaleDownDelaySeconds": 5})),
+        &[&format!(
+            "{field}.dynamicStableScale: Invalid value: true: Canary dynamicStableScale cannot be used with scaleDownDelaySeconds"
+        )],
+    );
+    check(
+        "an unknown kind of threshold",
+        &World::new().with_canary(&json!({"replicaProgressThreshold": {"type": "Share", "value": 1}})),
+        &[&format!("{field}.replicaProgressThreshold.type: Invalid value: \"Share\": must be Percent or Pods")],
+    );
+    assert_eq!((Threshold::Percent(50).of(5), Threshold::Percent(50).of(0), Threshold::Pods(3).of(2)), (3, 0, 2));
 }
 
 #[test]
@@ -334,11 +449,7 @@ fn strategies_are_checked() {
     check(
         "both",
         &World::new().with(&json!({"strategy": {"blueGreen": {"activeService": "x"}}})),
-        &[
-            "spec.strategy.blueGreen: Forbidden: blueGreen is not supported yet; use strategy.canary; without steps it \
-         replaces everything at once",
-            "spec.strategy: Invalid value: \"blueGreen, canary\": Multiple Strategies can not be listed",
-        ],
+        &["spec.strategy: Invalid value: \"blueGreen, canary\": Multiple Strategies can not be listed"],
     );
     check(
         "one Service for both sides",
@@ -565,7 +676,7 @@ fn analyses_are_checked() {
         }}])),
         &[
             "spec.strategy.canary.steps[0].analysis.templates: Invalid value: \"apdex\": AnalysisTemplate apdex has metric apdex \
-         which runs indefinitely. Invalid value for count: a step needs one",
+         which runs indefinitely. Invalid value for count: what waits for it needs one",
         ],
     );
     let mut world = World::new();
@@ -580,5 +691,81 @@ fn the_message_names_the_rollout_and_every_error() {
     assert_eq!(
         invalid_message("reviews", &errors),
         "The Rollout \"reviews\" is invalid: spec.a: Invalid value: 1: x; spec.b: Required value: y"
+    );
+}
+
+#[test]
+fn blue_green_is_read_with_its_defaults() {
+    let spec = World::blue_green(&json!({})).spec();
+    let blue_green = spec.blue_green.expect("blue-green");
+    assert_eq!(blue_green.active_service, "reviews-stable");
+    assert_eq!(blue_green.preview_service.as_deref(), Some("reviews-canary"));
+    assert_eq!((blue_green.auto_promotion, blue_green.auto_promotion_delay), (true, None));
+    assert_eq!(blue_green.preview_replicas, None);
+    assert_eq!(spec.canary.scale_down_delay, TimeDelta::seconds(30));
+    assert_eq!(spec.canary.abort_scale_down_delay, Some(TimeDelta::seconds(30)));
+    let forever = World::blue_green(&json!({"abortScaleDownDelaySeconds": 0, "autoPromotionSeconds": 60})).spec();
+    assert_eq!(forever.canary.abort_scale_down_delay, None);
+    assert_eq!(forever.blue_green.and_then(|spec| spec.auto_promotion_delay), Some(TimeDelta::seconds(60)));
+}
+
+#[test]
+fn blue_green_is_checked() {
+    let refused = |case: &str, patch: &Value, errors: &[&str]| check(case, &World::blue_green(patch), errors);
+    refused(
+        "no active Service",
+        &json!({"activeService": ""}),
+        &["spec.strategy.blueGreen.activeService: Required value: the Service that carries production traffic"],
+    );
+    refused(
+        "one Service for both",
+        &json!({"previewService": "reviews-stable"}),
+        &[
+            "spec.strategy.blueGreen.previewService: Invalid value: \"reviews-stable\": This rollout uses the same service \
+           for the active and preview services, but two different services are required.",
+        ],
+    );
+    refused(
+        "a Service that is not there",
+        &json!({"previewService": "x"}),
+        &["spec.strategy.blueGreen.previewService: Invalid value: \"x\": services \"x\" not found"],
+    );
+    refused(
+        "more waiting revisions than there are",
+        &json!({"scaleDownDelayRevisionLimit": 11}),
+        &["spec.strategy.blueGreen.scaleDownDelayRevisionLimit: Invalid value: 11: must not be greater than \
+           revisionHistoryLimit, which is 10"],
+    );
+    refused(
+        "negative numbers",
+        &json!({"previewReplicaCount": -1, "autoPromotionSeconds": -1}),
+        &[
+            "spec.strategy.blueGreen.autoPromotionSeconds: Invalid value: -1: must be greater than or equal to 0",
+            "spec.strategy.blueGreen.previewReplicaCount: Invalid value: -1: must be greater than or equal to 0",
+        ],
+    );
+    let mut world = World::blue_green(&json!({"previewMetadata": {"labels": {"version": "new"}}}));
+    world.services["reviews-stable"]["spec"]["selector"]["version"] = json!("stable");
+    check(
+        "a selector that the preview does not match",
+        &world,
+        &["spec.strategy.blueGreen.activeService: Invalid value: \"reviews-stable\": Service \"reviews-stable\" has \
+           unmatch label \"version\" in rollout"],
+    );
+    refused(
+        "an analysis without end",
+        &json!({"prePromotionAnalysis": {
+            "templates": [{"templateName": "apdex"}], "args": [{"name": "service-name", "value": "x"}],
+        }}),
+        &[
+            "spec.strategy.blueGreen.prePromotionAnalysis.templates: Invalid value: \"apdex\": AnalysisTemplate apdex has \
+           metric apdex which runs indefinitely. Invalid value for count: what waits for it needs one",
+        ],
+    );
+    refused(
+        "what comes later",
+        &json!({"antiAffinity": {}}),
+        &["spec.strategy.blueGreen.antiAffinity: Forbidden: antiAffinity is not supported yet; remove it; write the \
+           affinity into the pod template"],
     );
 }

@@ -55,8 +55,16 @@ impl World {
             Effect::DeleteAnalysisRun { name, .. } => {
                 self.observed.analysis_runs.retain(|run| run.metadata.name.as_deref() != Some(name));
             }
+            Effect::DeleteJob { name, .. } => panic!("a Rollout has no Jobs, and none of the name {name}"),
         }
         self.let_live();
+    }
+
+    /// Somebody else restricts a Service to a hash, or lifts that.
+    pub(super) fn point(&mut self, service: &str, hash: Option<&str>) {
+        let found = self.observed.services.get_mut(service).expect("a Service");
+        let patch = json!({"spec": {"selector": {labels::POD_TEMPLATE_HASH: hash}}});
+        change(found, &mut self.versions, self.observed.now, |object| json_patch::merge(object, &patch));
     }
 
     fn named(&mut self, name: &str) -> &mut ReplicaSet {
@@ -124,8 +132,12 @@ impl World {
                     seen_at: now,
                 });
             }
-            for pod in own.iter_mut().filter(|pod| pod.ready != is_ready) {
-                (pod.ready, pod.seen_at) = (is_ready, now);
+            let ready_max = self.ready_max.get(image(&rs.template)).copied().unwrap_or(usize::MAX);
+            for (number, pod) in own.iter_mut().enumerate() {
+                let is_ready = is_ready && number < ready_max;
+                if pod.ready != is_ready {
+                    (pod.ready, pod.seen_at) = (is_ready, now);
+                }
             }
             let ready = i32::try_from(own.iter().filter(|pod| pod.ready).count()).expect("few");
             rs.replicas_actual = rs.replicas;

@@ -63,6 +63,22 @@ fn routes_are_guarded() {
 }
 
 #[test]
+fn header_routes_are_guarded() {
+    let managed = json!({"trafficRouting": {"managedRoutes": [{"name": "header"}]}});
+    let mut world = split(World::hashes().canary(&managed)).ignoring_outages();
+    let header = |name: &str| {
+        let route = json!({"name": name, "route": [{"destination": {"host": "web", "subset": "canary"}}]});
+        routes(&json!([{"op": "add", "path": "/spec/http/0", "value": route}]))
+    };
+    check("a route of a managed name", &world, header("header"), None);
+    let foreign = Some("the patched routes cannot be read");
+    check("a route of another name", &world, header("other"), foreign);
+    world.break_image("v2", true);
+    let unserved = Some("a header route would send requests to a canary without ready pods");
+    check("a canary that is broken", &world, header("header"), unserved);
+}
+
+#[test]
 fn nobody_gets_weight_without_ready_pods() {
     let mut world = split(World::hashes()).ignoring_outages();
     world.break_image("v2", true);

@@ -1,6 +1,8 @@
 //! What proxies may still believe: any mixture of the routes, and of the subsets, Services and pods, of the last moments.
 
+use crate::istio::service::selects;
 use crate::rollout::Observed;
+use crate::rollout::blue_green::Services;
 use crate::rollout::mesh::{Mesh, Role};
 use crate::rollout::parse::{Spec, parse};
 
@@ -38,6 +40,7 @@ impl Lag {
                     panic!("at {} nobody may answer for the {role} side", now.now);
                 }
             }
+            assert!(!is_deserted(routes, now), "at {} nobody may answer for the active Service", now.now);
         }
     }
 }
@@ -50,4 +53,12 @@ fn unserved(routes: &(Observed, Spec), endpoints: &(Observed, Spec), now: &Obser
         let serves = |name: &str| now.pods.iter().any(|pod| pod.name == name && pod.is_serving());
         routed.carried(*role) > 0 && !ready.iter().any(|pod| serves(&pod.name))
     })
+}
+
+/// Whether of the pods behind the active Service, as known at some moment, none serves now.
+fn is_deserted((known, spec): &(Observed, Spec), now: &Observed) -> bool {
+    let Some(services) = Services::read(known, spec) else { return false };
+    let behind = |labels| selects(&services.active.object, labels);
+    let serves = |name: &str| now.pods.iter().any(|pod| pod.name == name && pod.is_serving());
+    !known.pods.iter().any(|pod| pod.is_serving() && behind(&pod.labels) && serves(&pod.name))
 }

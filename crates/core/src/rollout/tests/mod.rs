@@ -1,12 +1,14 @@
 //! Whole updates without a cluster: plans come true at once, and every story comes to rest.
 
 mod analysis;
+mod blue_green;
 mod clients;
 mod crashes;
 mod deadlines;
 mod effects;
 mod guard;
 mod lag;
+mod managed;
 mod overwrites;
 mod revisions;
 mod scaling;

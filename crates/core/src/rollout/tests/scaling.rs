@@ -155,3 +155,100 @@ fn a_basic_canary_that_is_broken_takes_no_more_than_it_may() {
     world.settle();
     world.expect("Degraded (RolloutAborted: Rollout aborted update to revision 2), step 0, 5 v1");
 }
+
+#[test]
+fn stable_gives_pods_away_as_its_weight_falls() {
+    let steps =
+        json!([{"setWeight": 40}, {"pause": {}}, {"setWeight": 100}, {"pause": {}}, {"setWeight": 20}, {"pause": {}}]);
+    for make in [World::hashes, World::roles, World::services, World::both] {
+        let dynamic = json!({"dynamicStableScale": true});
+        let mut world = make().canary(&dynamic).steps(&steps).deployed();
+        world.set_image("v2");
+        world.settle();
+        world.expect("Paused (CanaryPauseStep), step 1, 40 %, 3 v1, 2 v2");
+        world.set_status(&json!({"pauseConditions": null}));
+        world.settle();
+        world.expect("Paused (CanaryPauseStep), step 3, 100 %, 5 v2");
+        world.set_status(&json!({"pauseConditions": null}));
+        world.settle();
+        world.expect("Paused (CanaryPauseStep), step 5, 20 %, 4 v1, 1 v2");
+        world.set_status(&json!({"pauseConditions": null}));
+        world.wait(60);
+        world.expect("Healthy, step 6, 0 %, 5 v2");
+    }
+}
+
+#[test]
+fn a_small_stable_takes_traffic_back_as_its_pods_come() {
+    let steps = json!([{"setWeight": 80}, {"pause": {}}]);
+    let small = |make: fn() -> World| {
+        let mut world = make().canary(&json!({"dynamicStableScale": true})).steps(&steps).deployed();
+        world.set_image("v2");
+        world.settle();
+        world.expect("Paused (CanaryPauseStep), step 1, 80 %, 1 v1, 4 v2");
+        world
+    };
+    for make in [World::hashes as fn() -> World, World::roles, World::services, World::both] {
+        let mut world = small(make);
+        world.set_status(&json!({"abort": true}));
+        let mut before = 80;
+        for _ in 0..20 {
+            world.turn();
+            let ready = world.rs("v1").replicas_ready;
+            assert!(100 - world.weight() <= i64::from(ready) * 20, "{} on {ready} pods", world.line());
+            assert!(world.weight() <= before, "{}", world.line());
+            before = world.weight();
+        }
+        world.wait(30);
+        world.expect("Degraded (RolloutAborted: Rollout aborted update to revision 2), step 0, 0 %, 5 v1");
+        let mut world = small(make);
+        world.set_image("v3");
+        world.settle();
+        world.expect("Paused (CanaryPauseStep), step 1, 80 %, 1 v1, 4 v3");
+        let mut world = small(make).ignoring_outages();
+        world.break_image("v2", true);
+        world.set_status(&json!({"abort": true}));
+        world.turn();
+        assert_eq!(world.weight(), 0, "nobody is there to keep it");
+    }
+}
+
+#[test]
+fn a_revision_with_any_traffic_has_its_least_number_of_pods() {
+    let steps = json!([{"pause": {}}, {"setWeight": 10}, {"pause": {}}, {"setWeight": 80}, {"pause": {}}]);
+    let mut world = World::hashes().canary(&json!({"minPodsPerReplicaSet": 2})).steps(&steps).deployed();
+    world.set_image("v2");
+    for line in ["step 0, 0 %, 5 v1", "step 2, 10 %, 5 v1, 2 v2", "step 4, 80 %, 5 v1, 4 v2"] {
+        world.settle();
+        world.expect(&format!("Paused (CanaryPauseStep), {line}"));
+        world.set_status(&json!({"pauseConditions": null}));
+    }
+    let mut world =
+        World::hashes().spec(&json!({"replicas": 1})).canary(&json!({"minPodsPerReplicaSet": 9})).deployed();
+    world.set_image("v2");
+    world.settle();
+    world.expect("Paused (CanaryPauseStep), step 1, 20 %, 1 v1, 1 v2");
+}
+
+#[test]
+fn enough_pods_are_enough() {
+    let broken_but = |threshold: &Value, ready: i32| {
+        let canary = json!({"replicaProgressThreshold": threshold});
+        let mut world = World::hashes().canary(&canary).steps(&json!([{"setWeight": 80}, {"pause": {}}])).deployed();
+        world.set_image("v2");
+        world.turn();
+        world.keep_ready("v2", ready);
+        world.settle();
+        world.status().current_step_index
+    };
+    for (case, threshold, ready, step) in [
+        ("half of four, rounded up", json!({"type": "Percent", "value": 50}), 2, 1),
+        ("less than half of four", json!({"type": "Percent", "value": 50}), 1, 0),
+        ("three pods", json!({"type": "Pods", "value": 3}), 3, 1),
+        ("less than three pods", json!({"type": "Pods", "value": 3}), 2, 0),
+        ("more than there are to be", json!({"type": "Pods", "value": 9}), 4, 1),
+        ("a negative value is none", json!({"type": "Pods", "value": -1}), 3, 0),
+    ] {
+        assert_eq!(broken_but(&threshold, ready), Some(step), "{case}");
+    }
+}

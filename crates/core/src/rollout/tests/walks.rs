@@ -30,7 +30,7 @@ fn harmless() -> impl Strategy<Value = Action> {
         1 => (1..7).prop_map(Action::Scale),
         1 => any::<bool>().prop_map(Action::Paused),
         4 => proptest::sample::select(status.to_vec()).prop_map(Action::Status),
-        1 => (0..3_u8).prop_map(Action::Steps),
+        1 => (0..4_u8).prop_map(Action::Steps),
         2 => proptest::sample::select(vec!["Running", "Successful", "Failed", "Inconclusive"]).prop_map(Action::Report),
         6 => (1..8_usize).prop_map(Action::Turns),
         2 => (0..4_usize).prop_map(Action::Crash),
@@ -47,14 +47,20 @@ fn harmful() -> impl Strategy<Value = Action> {
     ]
 }
 
+/// The kind of a world that is switched by Services.
+const BLUE_GREEN: usize = 5;
+
 fn world(kind: usize) -> World {
     let world = match kind {
         0 => World::roles(),
         1 => World::hashes(),
         2 => World::services(),
         3 => World::both(),
+        BLUE_GREEN => return World::blue_green().with_template().with_blue_green(&switching(0)),
         _ => World::basic(),
     };
+    let managed = json!({"trafficRouting": {"managedRoutes": [{"name": "header"}, {"name": "mirror"}]}});
+    let world = if kind < 4 { world.canary(&managed) } else { world };
     let analysis = json!({"templates": [{"templateName": "check"}], "startingStep": 1});
     world.with_template().canary(&json!({"analysis": analysis})).steps(&steps(0))
 }
@@ -64,7 +70,25 @@ fn steps(variant: u8) -> Value {
         0 => json!([{"setWeight": 20}, {"pause": {}}, {"setWeight": 60}, {"pause": {"duration": 10}}]),
         1 => json!([{"setWeight": 100}, {"pause": {}}, {"setWeight": 10},
                     {"analysis": {"templates": [{"templateName": "check"}]}}]),
+        2 => json!([{"setCanaryScale": {"replicas": 1}},
+                    {"setHeaderRoute": {"name": "header", "match": [{"headerName": "a", "headerValue": {"exact": "b"}}]}},
+                    {"pause": {}}, {"setWeight": 30},
+                    {"setMirrorRoute": {"name": "mirror", "match": [{"path": {"prefix": "/"}}]}},
+                    {"pause": {}}, {"setHeaderRoute": {"name": "header"}}, {"setCanaryScale": {"replicas": 0}}]),
         _ => json!([]),
+    }
+}
+
+/// What may come before and after a switch.
+fn switching(variant: u8) -> Value {
+    let analysis = json!({"templates": [{"templateName": "check"}]});
+    match variant {
+        0 => json!({"autoPromotionEnabled": false, "prePromotionAnalysis": null, "postPromotionAnalysis": analysis,
+                    "previewReplicaCount": 1}),
+        1 => json!({"autoPromotionEnabled": true, "autoPromotionSeconds": 5, "prePromotionAnalysis": analysis,
+                    "previewReplicaCount": null}),
+        _ => json!({"autoPromotionEnabled": true, "autoPromotionSeconds": null, "postPromotionAnalysis": null,
+                    "scaleDownDelaySeconds": 0}),
     }
 }
 
@@ -76,6 +100,10 @@ fn act(world: &mut World, action: &Action) {
         Action::Scale(replicas) => world.set_spec(&json!({"replicas": replicas})),
         Action::Paused(paused) => world.set_spec(&json!({"paused": paused})),
         Action::Status(patch) => world.set_status(patch),
+        Action::Steps(variant) if world.observed.rollout.spec.strategy.blue_green.is_some() => {
+            world.set_spec(&json!({"strategy": {"blueGreen": switching(*variant)}}));
+        }
+        Action::Steps(2) if world.observed.virtual_services.is_empty() => {}
         Action::Steps(variant) => world.set_spec(&json!({"strategy": {"canary": {"steps": steps(*variant)}}})),
         Action::Report(phase) => report(world, phase),
         Action::Turns(turns) => (0..*turns).for_each(|_| drop(world.turn())),
@@ -143,8 +171,8 @@ fn walks_that_once_led_nowhere_lead_home() {
     let skip = json!({"controllerPause": false, "currentStepIndex": 3, "pauseConditions": null});
     check("steps skipped before the first weight", 0, &[Image(2), Crash(2), Pass(1), Status(skip.clone())]);
     check("new steps skipped before the first weight", 3, &[Steps(1), Image(2), Turns(1), Pass(1), Status(skip)]);
-    check("no pods while both sides change", 3, &[Image(2), Steps(2), Turns(1), Scale(0), Turns(1)]);
-    check("no pods in the middle of an update", 0, &[Image(2), Turns(4), Steps(2), Scale(0), Crash(0)]);
+    check("no pods while both sides change", 3, &[Image(2), Steps(3), Turns(1), Scale(0), Turns(1)]);
+    check("no pods in the middle of an update", 0, &[Image(2), Turns(4), Steps(3), Scale(0), Crash(0)]);
 }
 
 proptest! {
@@ -152,7 +180,7 @@ proptest! {
 
     #[test]
     fn nobody_is_ever_left_without_an_answer(
-        kind in 0..4_usize,
+        kind in prop_oneof![4 => 0..4_usize, 2 => Just(BLUE_GREEN)],
         actions in proptest::collection::vec(harmless(), 1..30),
     ) {
         let mut world = world(kind).deployed();
@@ -164,7 +192,7 @@ proptest! {
 
     #[test]
     fn every_mess_can_be_cleaned_up(
-        kind in 0..5_usize,
+        kind in 0..=BLUE_GREEN,
         actions in proptest::collection::vec(harmful(), 1..30),
     ) {
         let mut world = world(kind).ignoring_outages().deployed();

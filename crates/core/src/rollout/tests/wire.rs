@@ -7,7 +7,8 @@ use proptest::option;
 use proptest::prelude::*;
 use serin_api::{Condition, HandledCommand, RolloutStatus, Time};
 
-use crate::rollout::state::{INCONCLUSIVE_PAUSE, Pause, RunRef, STEP_PAUSE, State};
+use crate::rollout::blue_green::Progress;
+use crate::rollout::state::{INCONCLUSIVE_PAUSE, Pause, RunRef, STEP_PAUSE, SWITCH_PAUSE, State};
 use crate::rollout::wire::{from_status, to_status};
 
 /// Whole seconds, as the wire has them.
@@ -21,7 +22,7 @@ fn run() -> impl Strategy<Value = RunRef> {
 }
 
 fn pause() -> impl Strategy<Value = Pause> {
-    (prop_oneof![Just(STEP_PAUSE), Just(INCONCLUSIVE_PAUSE)], instant())
+    (prop_oneof![Just(STEP_PAUSE), Just(SWITCH_PAUSE), Just(INCONCLUSIVE_PAUSE)], instant())
         .prop_map(|(reason, since)| Pause { reason: reason.to_owned(), since })
 }
 
@@ -32,18 +33,29 @@ fn handled() -> impl Strategy<Value = BTreeMap<String, HandledCommand>> {
 }
 
 prop_compose! {
+    fn progress()(
+        check_point in any::<bool>(),
+        (before_switch, after_switch) in (option::of(run()), option::of(run())),
+        retired in option::of("[a-z]{1,10}"),
+    ) -> Progress {
+        Progress { check_point, before_switch, after_switch, retired }
+    }
+}
+
+prop_compose! {
     fn state()(
-        (stable_hash, current_hash, step_hash) in (option::of("[a-z]{1,10}"), "[a-z]{0,10}", "[a-z]{0,10}"),
+        (stable_hash, current_hash, step_hash) in (option::of("[a-z]{1,10}"), "[a-z]{0,10}", "[a-z]{1,10}"),
         (step, step_started_at, aborted) in (0..100_usize, option::of(instant()), option::of(instant())),
         (abort_cause, promote_full, controller_pause) in (option::of("[a-z]{1,10}"), any::<bool>(), any::<bool>()),
         pauses in proptest::collection::vec(pause(), 0..3),
         (background, step_run) in (option::of(run()), option::of(run())),
+        blue_green in progress(),
         (holding_since, held) in (option::of(instant()), (0..100_000_i64).prop_map(TimeDelta::seconds)),
         (available_max, progressed_at, handled) in (0..1000, option::of(instant()), handled()),
     ) -> State {
         State {
             stable_hash, current_hash, step_hash, step, step_started_at, aborted, abort_cause, promote_full, pauses,
-            controller_pause, background, step_run, holding_since, held, available_max, progressed_at, handled,
+            controller_pause, background, step_run, blue_green, holding_since, held, available_max, progressed_at, handled,
             events: Vec::new(),
         }
     }

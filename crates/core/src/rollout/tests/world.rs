@@ -25,6 +25,8 @@ pub(super) struct World {
     pub(super) told: Vec<String>,
     /// Images whose pods never become ready.
     pub(super) broken: BTreeSet<String>,
+    /// How many pods of an image become ready.
+    pub(super) ready_max: BTreeMap<String, usize>,
     lag: Lag,
     pub(super) versions: u64,
 }
@@ -59,7 +61,14 @@ impl World {
             analysis_runs: Vec::new(),
             settings: Settings::default(),
         };
-        World { observed, told: Vec::new(), broken: BTreeSet::new(), lag: Lag::default(), versions: 0 }
+        World {
+            observed,
+            told: Vec::new(),
+            broken: BTreeSet::new(),
+            ready_max: BTreeMap::new(),
+            lag: Lag::default(),
+            versions: 0,
+        }
     }
 
     /// Split by the subsets of a DestinationRule, whose labels are roles that pods get and lose.
@@ -92,6 +101,20 @@ impl World {
         world
     }
 
+    /// Switched by Services.
+    pub(super) fn blue_green() -> Self {
+        let blue_green = json!({"activeService": "web-active", "previewService": "web-preview"});
+        let mut world = World::basic().spec(&json!({"strategy": {"canary": null, "blueGreen": blue_green}}));
+        world.put_service("web-active");
+        world.put_service("web-preview");
+        world
+    }
+
+    /// Merges into `spec.strategy.blueGreen`.
+    pub(super) fn with_blue_green(self, patch: &Value) -> Self {
+        self.spec(&json!({"strategy": {"blueGreen": patch}}))
+    }
+
     fn subsets(stable: &Value, canary: &Value) -> Self {
         let mut world = World::basic().canary(&json!({"trafficRouting": {"istio": {
             "virtualService": {"name": "web"},
@@ -107,11 +130,14 @@ impl World {
     }
 
     fn put_services(&mut self) {
-        for name in ["web-stable", "web-canary"] {
-            let service = json!({"metadata": {"name": name}, "spec": {"selector": {"app": "web"}}});
-            let raw = self.raw(service);
-            self.observed.services.insert(name.to_owned(), Found::Present(raw));
-        }
+        self.put_service("web-stable");
+        self.put_service("web-canary");
+    }
+
+    fn put_service(&mut self, name: &str) {
+        let service = json!({"metadata": {"name": name}, "spec": {"selector": {"app": "web"}}});
+        let raw = self.raw(service);
+        self.observed.services.insert(name.to_owned(), Found::Present(raw));
     }
 
     /// A VirtualService with one route.
@@ -275,7 +301,14 @@ impl World {
         if let Some(message) = &status.message {
             line += &format!(" ({message})");
         }
-        line += &format!(", step {}", status.current_step_index.unwrap_or(-1));
+        if let Some(step) = status.current_step_index {
+            line += &format!(", step {step}");
+        }
+        if let Some(raw) = self.observed.services.get("web-active").and_then(|found| found.present()) {
+            let hash = crate::istio::service::selector_hash(&raw.object);
+            let serving = self.observed.replica_sets.iter().find(|rs| Some(rs.hash.as_str()) == hash);
+            line += &format!(", {} active", serving.map_or("nobody", |rs| image(&rs.template)));
+        }
         if !self.observed.virtual_services.is_empty() {
             line += &format!(", {} %", self.weight());
         }
@@ -296,8 +329,14 @@ impl World {
 
     /// Canary weight of the first VirtualService.
     pub(super) fn weight(&self) -> i64 {
+        let split = self.http().iter().find(|route| route["route"][1].is_object());
+        split.expect("a split")["route"][1]["weight"].as_i64().expect("a weight")
+    }
+
+    /// HTTP routes of the first VirtualService.
+    pub(super) fn http(&self) -> &[Value] {
         let (_, found) = self.observed.virtual_services.first_key_value().expect("a VirtualService");
-        found.present().expect("present").object["spec"]["http"][0]["route"][1]["weight"].as_i64().expect("a weight")
+        found.present().expect("present").object["spec"]["http"].as_array().expect("routes")
     }
 
     /// The ReplicaSet of an image.
@@ -339,6 +378,12 @@ impl World {
         } else {
             self.broken.remove(tag)
         };
+        self.let_live();
+    }
+
+    /// Lets no more than some pods of an image be ready.
+    pub(super) fn keep_ready(&mut self, tag: &str, ready_max: i32) {
+        self.ready_max.insert(tag.to_owned(), usize::try_from(ready_max).expect("not negative"));
         self.let_live();
     }
 

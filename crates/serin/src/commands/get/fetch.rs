@@ -8,7 +8,7 @@ use chrono::Utc;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use kube::{Client, discovery};
 use serde_json::Value;
-use serin_api::labels::POD_TEMPLATE_HASH;
+use serin_api::labels::{ANALYSIS_RUN_UID, POD_TEMPLATE_HASH};
 use serin_controller::{Kind, ObjectName};
 use serin_core::rollout::Observed;
 use serin_core::rollout::observed::Found;
@@ -93,7 +93,8 @@ impl Fetcher {
                 (serin_api::labels::GROUP, "v1alpha1")
             }
             Kind::ReplicaSet | Kind::Deployment => ("apps", "v1"),
-            Kind::Pod | Kind::Service | Kind::PodTemplate => ("", "v1"),
+            Kind::Pod | Kind::JobPod | Kind::Service | Kind::PodTemplate => ("", "v1"),
+            Kind::Job => ("batch", "v1"),
             Kind::VirtualService | Kind::DestinationRule => {
                 let group = discovery::group(&self.client, serin_api::istio::GROUP).await;
                 let group = group.map_err(in_words).context("Istio's API cannot be found in this cluster")?;
@@ -126,6 +127,7 @@ impl Fetcher {
 pub(super) fn params(kind: Kind) -> ListParams {
     match kind {
         Kind::ReplicaSet | Kind::Pod => ListParams::default().labels(POD_TEMPLATE_HASH),
+        Kind::Job | Kind::JobPod => ListParams::default().labels(ANALYSIS_RUN_UID),
         Kind::Rollout
         | Kind::Deployment
         | Kind::PodTemplate

@@ -1,0 +1,99 @@
+//! Which header and mirror routes there should be now.
+//!
+//! They are for an update under way alone: a promotion, an abort and a newer revision take them away. A header route
+//! sends its requests to the canary whatever the weight is, so it is made only where the mesh knows ready canary pods,
+//! and goes when there are none.
+
+use serde_json::Value;
+
+use crate::istio::ManagedRoute;
+use crate::istio::managed::{Wanted, changes};
+use crate::istio::patch::{patched, test_version};
+use crate::plan::Event;
+use crate::rollout::Hold;
+
+use super::mesh::{Mesh, Role, Routed};
+use super::replicas::canary_wanted;
+use super::scene::Scene;
+use super::state::State;
+use super::traffic::is_stripped;
+
+/// What is wanted of managed routes.
+#[derive(Debug, Default)]
+pub(crate) struct Managed {
+    /// The routes; `None` leaves everything as it is.
+    routes: Option<Vec<ManagedRoute>>,
+    /// Why the routes of the step cannot be made yet.
+    pub(crate) hold: Option<Hold>,
+}
+
+/// The routes that the steps ask for, as far as the canary can answer what they bring.
+pub(crate) fn wanted(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> Managed {
+    let is_under_way = state.is_updating() && !state.promote_full;
+    let routes = if is_under_way { scene.spec.canary.steps.routes_at(state.step) } else { Vec::new() };
+    // Whoever wants no canary pods at all wants nobody to be sent to them.
+    let empty = routes.is_empty() || canary_wanted(scene, state) == 0;
+    let stands = mesh.canary_stands_for(&state.current_hash) || is_stripped(scene, state, mesh);
+    if empty || !stands || mesh.canary.ready(scene.observed).is_empty() {
+        return Managed { routes: Some(Vec::new()), hold: None };
+    }
+    let first = mesh.carried(Role::Canary) == 0;
+    match mesh.served_at(Role::Canary, scene.observed).filter(|_| first) {
+        Some(until) => {
+            let change = "the first endpoint of the canary side".to_owned();
+            Managed { routes: None, hold: Some(Hold::Propagating { change, until }) }
+        }
+        None => Managed { routes: Some(routes), hold: None },
+    }
+}
+
+impl Managed {
+    /// What to tell once the routes of a VirtualService are as they should be.
+    pub(crate) fn event(&self, virtual_service: &str) -> Event {
+        let names: Vec<&str> = self.routes.iter().flatten().map(|route| route.name.as_str()).collect();
+        let routes = if names.is_empty() { "no managed routes".to_owned() } else { names.join(", ") };
+        Event::normal("ManagedRoutesUpdated", format!("VirtualService {virtual_service} has {routes}"))
+    }
+}
+
+/// A patch of weights, which may be empty, with the changes of managed routes behind it.
+pub(crate) fn behind(
+    weights: Vec<Value>,
+    scene: &Scene<'_>,
+    mesh: &Mesh<'_>,
+    routed: &Routed<'_>,
+    managed: &Managed,
+) -> Vec<Value> {
+    let Some(routes) = &managed.routes else { return weights };
+    let Ok(object) = patched(&routed.raw.object, &weights) else { return weights };
+    let names = &routed.selection.managed;
+    if names.is_empty() {
+        return weights;
+    }
+    let owner = owner(scene);
+    let more = changes(&object, &routed.base, Wanted { owner: &owner, names, routes }, &mesh.sides).unwrap_or_default();
+    let mut patch = weights;
+    if patch.is_empty() && !more.is_empty() {
+        patch.push(test_version(&routed.raw.version));
+    }
+    patch.extend(more);
+    patch
+}
+
+/// Why a step that asks for managed routes is not complete: routes are missing, or there are some too many.
+pub(crate) fn not_observed(scene: &Scene<'_>, state: &State) -> Option<Hold> {
+    let mesh = scene.mesh.as_ref()?;
+    let managed = wanted(scene, state, mesh);
+    if managed.hold.is_some() {
+        return managed.hold;
+    }
+    let is_open = |routed: &&Routed<'_>| !behind(Vec::new(), scene, mesh, routed, &managed).is_empty();
+    let open = mesh.routed.iter().find(is_open)?;
+    Some(Hold::RoutesNotObserved { virtual_service: open.key.name.clone() })
+}
+
+/// What a VirtualService calls this Rollout.
+fn owner(scene: &Scene<'_>) -> String {
+    let namespace = scene.observed.rollout.metadata.namespace.as_deref().unwrap_or_default();
+    format!("{namespace}/{}", scene.rollout_name())
+}
