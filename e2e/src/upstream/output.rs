@@ -63,10 +63,16 @@ pub(super) fn begins(line: &str) -> Option<&str> {
     (name.matches('/').count() == 1).then_some(name)
 }
 
-/// The first message of a test, in a line: a sentence after a place in the source, or what an assertion says below it.
+/// The first message of a test, in a line: a sentence after a place in the source, what an assertion says below it, or the first
+/// error of its log, with the last warning before it.
 fn reason(said: &str) -> String {
+    let mut warning = None;
     let mut lines = said.lines();
     while let Some(line) = lines.next() {
+        warning = logged(line, "warning").or(warning);
+        if let Some(error) = logged(line, "error").or_else(|| logged(line, "fatal")) {
+            return shortened(&warning.map_or(error.clone(), |warning| format!("{warning}: {error}")));
+        }
         let Some(message) = message(line) else { continue };
         if !message.is_empty() {
             return shortened(message);
@@ -75,8 +81,16 @@ fn reason(said: &str) -> String {
         let words = assertion.take_while(|line| !line.starts_with("Test:")).flat_map(str::split_whitespace).skip(1);
         return shortened(&words.collect::<Vec<_>>().join(" "));
     }
-    let last = said.lines().rev().find(|line| line.contains("panic:") || line.contains("level=fatal"));
+    let last = said.lines().rev().find(|line| line.contains("panic:"));
     shortened(last.or_else(|| said.lines().next_back()).unwrap_or("it said nothing"))
+}
+
+/// What a line of the suite's log says on this level.
+fn logged(line: &str, level: &str) -> Option<String> {
+    let (_, message) = line.split_once(&format!(" level={level} msg="))?;
+    let Some(quoted) = message.strip_prefix('"') else { return message.split(' ').next().map(str::to_owned) };
+    let quoted = quoted.replace("\\\"", "\u{1}");
+    quoted.split('"').next().map(|text| text.replace('\u{1}', "\""))
 }
 
 /// What follows `file.go:12: ` at the begin of a line.
@@ -117,6 +131,15 @@ mod tests {
             "an assertion's message is below its place",
             "    a_test.go:9: \n        \tError Trace:\ta_test.go:9\n        \tError:      \tNot equal:\n        \t            \texpected: 1\n        \tTest:       \tTestA/One\nlater\n    --- FAIL: TestA/One (2.00s)\n",
             Some("Not equal: expected: 1"),
+        );
+        ending(
+            "an error of the log comes with the warning before it",
+            concat!(
+                "time=\"now\" level=warning msg=\"saw: \\\"2\\\"\"\n",
+                "time=\"now\" level=error msg=\"not met\" rollout=a\n",
+                "    --- FAIL: TestA/One (2.00s)\n"
+            ),
+            Some("saw: \"2\": not met"),
         );
         ending(
             "what was written before without an end of line does not hide the mark",
