@@ -238,8 +238,8 @@ wire! {
         pub progress_available_max: Option<i32>,
         /// Why the update was aborted.
         pub abort_cause: Option<String>,
-        /// Pod hash of the revision that a blue-green switch put out of service last.
-        pub retired_revision: Option<String>,
+        /// Pod hashes of the revisions that blue-green promotions put out of service and that still have pods, newest last.
+        pub retired_revisions: Vec<String>,
     }
 
     /// A command that was obeyed or refused.

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use serin_api::labels;
 use serin_core::analysis::sample::Sample;
-use serin_core::plan::{Verb, Wake, Write};
+use serin_core::plan::{Event, Verb, Wake, Write};
 
 use crate::change::{Key, Kind, ObjectName};
 use crate::cluster::{Cluster, kind_of};
@@ -127,7 +127,7 @@ impl Executor {
             self.start_jobs(orders, now, &mut report).await;
         }
         // The status is written even where an effect failed, so its events are told in any case.
-        for event in orders.events.iter().chain(told) {
+        for event in Event::in_order(&orders.events, told) {
             if !self.leadership.may_write() {
                 break;
             }

@@ -58,6 +58,7 @@ pub fn observe_rollout(
         services: caches.services_of(name),
         virtual_services: caches.virtual_services_of(name),
         destination_rule: caches.destination_rule_of(name),
+        left_behind: caches.left_behind_by(name),
         templates: caches.templates_of(name),
         analysis_runs: caches.runs_of(name),
         settings: settings.clone(),

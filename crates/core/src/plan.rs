@@ -278,6 +278,26 @@ impl Event {
         Event { kind: EventKind::Normal, reason: reason.into(), message: message.into() }
     }
 
+    /// Puts what came of one decision into the order in which Argo Rollouts tells it, and in which people read it: the
+    /// revision and its ReplicaSet, what became of the steps, what was done about it, and then how the update ended. A
+    /// Service is switched after all that, because a first deployment is complete before anybody is sent to it.
+    ///
+    /// `of_status` are the events of the status, in their order, and `of_effects` those of the effects.
+    pub fn in_order<'e>(
+        of_status: impl IntoIterator<Item = &'e Event>,
+        of_effects: impl IntoIterator<Item = &'e Event>,
+    ) -> Vec<&'e Event> {
+        let mut events: Vec<&Event> = of_status.into_iter().chain(of_effects).collect();
+        events.sort_by_key(|event| match event.reason.as_str() {
+            "RolloutAddedToInformer" => 0,
+            "RolloutUpdated" | "NewReplicaSetCreated" => 1,
+            "RolloutAborted" | "RolloutCompleted" => 3,
+            "SwitchService" => 4,
+            _ => 2,
+        });
+        events
+    }
+
     /// An event that a person may have to look at.
     pub fn warning(reason: impl Into<String>, message: impl Into<String>) -> Self {
         Event { kind: EventKind::Warning, reason: reason.into(), message: message.into() }

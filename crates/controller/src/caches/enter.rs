@@ -200,6 +200,10 @@ impl Caches {
         for included in included_by(&reference, &view) {
             self.including.insert(included, reference.clone());
         }
+        self.forget_set(&reference);
+        for setter in setters_of(&reference, &view) {
+            self.set_by.insert(setter, reference.clone());
+        }
         self.others.insert(reference.clone(), OtherEntry { view, uid, version });
         self.concerned_by_other(&reference, keys);
     }
@@ -211,13 +215,18 @@ impl Caches {
         }
     }
 
-    /// The Rollouts that name an object, or a template that includes it, however indirectly; and one that the object says
-    /// it was set by, although there is none of that name any more.
-    pub(super) fn concerned_by_other(&self, reference: &Reference, keys: &mut BTreeSet<Key>) {
-        if let Some(View::Raw(raw)) = self.view(reference) {
-            let setters = setters(reference.0, &reference.1, raw);
-            keys.extend(setters.into_iter().filter(|name| !self.rollouts.contains_key(name)).map(Key::Rollout));
+    pub(super) fn forget_set(&mut self, reference: &Reference) {
+        let setters = self.others.get(reference).map(|old| setters_of(reference, &old.view));
+        for setter in setters.into_iter().flatten() {
+            self.set_by.remove(&setter, reference);
         }
+    }
+
+    /// The Rollouts that name an object, or a template that includes it, however indirectly; and those that the object
+    /// says it was set by, whether they still name it, or are still there, or not.
+    pub(super) fn concerned_by_other(&self, reference: &Reference, keys: &mut BTreeSet<Key>) {
+        let setters = self.view(reference).map(|view| setters_of(reference, view));
+        keys.extend(setters.into_iter().flatten().map(Key::Rollout));
         let mut seen = BTreeSet::from([reference.clone()]);
         let mut open = vec![reference.clone()];
         while let Some(reference) = open.pop() {
@@ -228,6 +237,14 @@ impl Caches {
             let including: Vec<Reference> = including.cloned().collect();
             open.extend(including.into_iter().filter(|r| seen.insert(r.clone())));
         }
+    }
+}
+
+/// The Rollouts that an object says it is set by.
+fn setters_of(reference: &Reference, view: &View) -> Vec<ObjectName> {
+    match view {
+        View::Raw(raw) => setters(reference.0, &reference.1, raw),
+        View::Workload(_) | View::Template(_) => Vec::new(),
     }
 }
 

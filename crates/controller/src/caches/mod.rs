@@ -55,6 +55,8 @@ pub struct Caches {
     jobs: Jobs,
     /// Everything else: what Rollouts name.
     others: BTreeMap<Reference, OtherEntry>,
+    /// Objects of those by the Rollouts that they say they are set by.
+    set_by: Index<ObjectName, Reference>,
     /// Templates by the templates that they include.
     including: Index<Reference, Reference>,
 }
@@ -228,6 +230,7 @@ impl Caches {
             | Kind::ClusterAnalysisTemplate => {
                 let reference = (kind, name.clone());
                 self.forget_included(&reference);
+                self.forget_set(&reference);
                 if self.others.remove(&reference).is_some() {
                     self.concerned_by_other(&reference, keys);
                 }

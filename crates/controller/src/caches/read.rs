@@ -1,17 +1,16 @@
 //! Reading the caches: what one decision needs, found by index.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
 use serin_api::{AnalysisRun, Rollout};
 use serin_core::analysis::job::Job;
-use serin_core::rollout::observed::{Found, Pod, Raw, ReplicaSet, Template, TemplateKey, VirtualServiceKey, Workload};
+use serin_core::rollout::observed::{Found, LeftBehind, Pod, Raw, ReplicaSet, Template, TemplateKey, VirtualServiceKey, Workload};
 
 use super::references::{Reference, template_key, template_reference};
 use super::{Caches, RolloutEntry, View};
 use crate::change::{Kind, ObjectName};
-use crate::farewell::setters;
 use crate::ledger::Shown;
 
 /// An object that is decided about, with its status as it really is.
@@ -193,21 +192,36 @@ impl Caches {
 
     /// Objects that say that this Rollout set them: in its namespace, but for VirtualServices, which may be anywhere.
     pub(crate) fn left_behind(&self, rollout: &ObjectName) -> Vec<(Kind, ObjectName, Raw)> {
-        let of_kind = |kind: Kind| {
-            let anywhere = kind == Kind::VirtualService;
-            let first = (kind, ObjectName::new(if anywhere { "" } else { &rollout.namespace }, ""));
-            self.others
-                .range(first..)
-                .take_while(move |((k, name), _)| *k == kind && (anywhere || name.namespace == rollout.namespace))
+        let raw = |(kind, name): &Reference| match self.view(&(*kind, name.clone())) {
+            Some(View::Raw(raw)) => Some((*kind, name.clone(), raw.clone())),
+            Some(View::Workload(_) | View::Template(_)) | None => None,
         };
-        [Kind::DestinationRule, Kind::Service, Kind::VirtualService]
-            .into_iter()
-            .flat_map(of_kind)
-            .filter_map(|((kind, name), entry)| match &entry.view {
-                View::Raw(raw) if setters(*kind, name, raw).contains(rollout) => {
-                    Some((*kind, name.clone(), raw.clone()))
+        self.set_by.get(rollout).filter_map(raw).collect()
+    }
+
+    /// Those of them that the Rollout, which is there, does not name.
+    pub(crate) fn left_behind_by(&self, rollout: &ObjectName) -> Vec<LeftBehind> {
+        let Some(entry) = self.rollouts.get(rollout) else { return Vec::new() };
+        let named: BTreeSet<Reference> = entry.references.iter(&rollout.namespace).collect();
+        let all = self.left_behind(rollout).into_iter();
+        let unnamed = all.filter(|(kind, name, _)| !named.contains(&(*kind, name.clone())));
+        unnamed
+            .filter_map(|(kind, ObjectName { namespace, name }, raw)| match kind {
+                Kind::Service => Some(LeftBehind::Service { name, raw }),
+                Kind::DestinationRule => Some(LeftBehind::DestinationRule { name, raw }),
+                Kind::VirtualService => {
+                    Some(LeftBehind::VirtualService { key: VirtualServiceKey { namespace, name }, raw })
                 }
-                View::Raw(_) | View::Workload(_) | View::Template(_) => None,
+                Kind::Rollout
+                | Kind::ReplicaSet
+                | Kind::Pod
+                | Kind::Deployment
+                | Kind::PodTemplate
+                | Kind::AnalysisTemplate
+                | Kind::ClusterAnalysisTemplate
+                | Kind::AnalysisRun
+                | Kind::Job
+                | Kind::JobPod => None,
             })
             .collect()
     }

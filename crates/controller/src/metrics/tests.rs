@@ -65,6 +65,7 @@ fn decision() -> Decision {
         services: BTreeMap::new(),
         virtual_services: BTreeMap::new(),
         destination_rule: None,
+        left_behind: Vec::new(),
         templates: BTreeMap::new(),
         analysis_runs: Vec::new(),
         settings: rollout::observed::Settings::default(),

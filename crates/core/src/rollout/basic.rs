@@ -74,14 +74,29 @@ fn shrink(sizes: &mut [(&ReplicaSet, i32)], scene: &Scene<'_>, state: &State, co
     let available: i32 = sizes.iter().map(|(rs, _)| rs.replicas_available.min(rs.replicas)).sum();
     let mut budget = (available - (scene.spec.replicas - unavailable_max(scene.spec))).max(0);
     sizes.sort_by_key(|(rs, _)| (state.is_current_or_stable(rs), rs.created, rs.name.clone()));
+    let mut replaceable = replaceable(sizes, scene, state);
     for (rs, replicas) in sizes.iter_mut() {
-        let surplus = (*replicas - goal(state, rs, counts)).max(0);
+        let is_new = rs.hash == state.current_hash;
+        let surplus = (*replicas - goal(state, rs, counts)).max(0).min(if is_new { i32::MAX } else { replaceable });
         // Pods that are not available serve nobody, and Kubernetes removes them first.
         let free = (rs.replicas - rs.replicas_available).max(0);
         let fewer = surplus.min(free + budget);
         *replicas -= fewer;
+        replaceable -= if is_new { 0 } else { fewer };
         budget -= (fewer - free).max(0);
     }
+}
+
+/// How many pods of other revisions may go. As long as none was ever complete, they are kept as if they were good: replaced
+/// one by one as the new ones come up, and not at one stroke by something that may be worse.
+fn replaceable(sizes: &[(&ReplicaSet, i32)], scene: &Scene<'_>, state: &State) -> i32 {
+    if !state.is_initial() {
+        return i32::MAX;
+    }
+    let others: i32 = sizes.iter().filter(|(rs, _)| rs.hash != state.current_hash).map(|(_, replicas)| replicas).sum();
+    let available = scene.new_replica_set().map_or(0, |rs| rs.replicas_available);
+    let kept = (scene.spec.replicas - unavailable_max(scene.spec) - available).max(0);
+    (others - kept).max(0)
 }
 
 fn goal(state: &State, rs: &ReplicaSet, counts: Counts) -> i32 {

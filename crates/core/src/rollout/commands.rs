@@ -48,9 +48,11 @@ pub(crate) fn heed_clients(scene: &Scene<'_>, state: &mut State) {
     if !scene.is_recorded_revision() {
         return;
     }
+    // An abort takes a promotion in full back with it: one that stands beside a recorded abort was asked for after it.
+    let taken_up = !status.abort || state.promote_full;
     if status.abort && status.aborted_at.is_none() {
         state.abort(now, None);
-    } else if !status.abort && status.aborted_at.is_some() {
+    } else if taken_up && status.aborted_at.is_some() {
         state.retry(now);
     }
     if state.aborted.is_some() {

@@ -30,7 +30,7 @@ pub(crate) fn compute(
         Some(available(scene)),
         Some(progressing(scene, state, before, deadline)),
         failure(scene),
-        Some(paused(scene, state)),
+        paused(scene, state, before),
         Some(completed(scene, state)),
         Some(health(healthy)),
     ];
@@ -129,12 +129,13 @@ fn failure(scene: &Scene<'_>) -> Option<Statement> {
     Some(say("ReplicaFailure", "True", "FailedCreate", message))
 }
 
-fn paused(scene: &Scene<'_>, state: &State) -> Statement {
+/// As upstream has it, a Rollout that was never paused says nothing of it.
+fn paused(scene: &Scene<'_>, state: &State, before: &[Condition]) -> Option<Statement> {
     if scene.spec.paused || !state.pauses.is_empty() {
-        say("Paused", "True", "RolloutPaused", "Rollout is paused")
-    } else {
-        say("Paused", "False", "RolloutPaused", "Rollout is not paused")
+        return Some(say("Paused", "True", "RolloutPaused", "Rollout is paused"));
     }
+    let was_paused = before.iter().any(|condition| condition.kind == "Paused");
+    was_paused.then(|| say("Paused", "False", "RolloutPaused", "Rollout is not paused"))
 }
 
 fn completed(scene: &Scene<'_>, state: &State) -> Statement {

@@ -1,6 +1,6 @@
 //! From an observation to a plan, in one pass that never waits and never fails.
 
-use crate::plan::Planned;
+use crate::plan::{Event, Planned};
 use crate::rollout::observed::Observed;
 use crate::rollout::parse::{Spec, parse};
 use crate::rollout::{Facts, Hold, Plan};
@@ -10,7 +10,7 @@ use super::mesh::Mesh;
 use super::scene::Scene;
 use super::state::State;
 use super::{
-    blue_green, children, commands, history, invalid, overwritten, runs, safety, status, steps, traffic, wake,
+    blue_green, children, commands, history, invalid, left_behind, overwritten, runs, safety, status, steps, traffic, wake,
 };
 
 /// What should happen to a Rollout next.
@@ -22,13 +22,25 @@ pub fn decide(observed: &Observed) -> Plan {
     if observed.rollout.metadata.deletion_timestamp.is_some() {
         return Plan::default();
     }
-    match parse(observed) {
+    let mut plan = match parse(observed) {
         Err(errors) => invalid::plan(observed, &errors),
         Ok(spec) => {
             let plan = decide_valid(observed, &spec);
             safety::guard(observed, &spec, plan)
         }
-    }
+    };
+    plan.events.extend(first_sight(observed));
+    plan
+}
+
+/// Tells once that somebody looks after this Rollout, whatever becomes of it.
+fn first_sight(observed: &Observed) -> Option<Event> {
+    let metadata = &observed.rollout.metadata;
+    let is_known = observed.rollout.status.as_ref().is_some_and(|status| status.observed_generation.is_some());
+    let name = |part: &Option<String>| part.clone().unwrap_or_default();
+    let message =
+        format!("Rollout resource added to informer: {}/{}", name(&metadata.namespace), name(&metadata.name));
+    (!is_known).then(|| Event::normal("RolloutAddedToInformer", message))
 }
 
 /// State → commands → analysis results → deadline → steps → children, traffic, runs → status.
@@ -80,7 +92,8 @@ fn take_deadline(scene: &Scene<'_>, state: &mut State) -> Deadline {
 
 /// What grows comes before traffic moves, what shrinks comes after.
 fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<Planned> {
-    let mut effects = children::establish(scene, state);
+    let mut effects = left_behind::lift(scene);
+    effects.extend(children::establish(scene, state));
     let (growing, shrinking) = children::resize(scene, state);
     // Templates come before sizes: the next pod is to be born in its role.
     effects.extend(children::relabel(scene, state));

@@ -70,7 +70,7 @@ pub(crate) fn behind(
     if names.is_empty() {
         return weights;
     }
-    let owner = owner(scene);
+    let owner = scene.owner();
     let more = changes(&object, &routed.base, Wanted { owner: &owner, names, routes }, &mesh.sides).unwrap_or_default();
     let mut patch = weights;
     if patch.is_empty() && !more.is_empty() {
@@ -90,10 +90,4 @@ pub(crate) fn not_observed(scene: &Scene<'_>, state: &State) -> Option<Hold> {
     let is_open = |routed: &&Routed<'_>| !behind(Vec::new(), scene, mesh, routed, &managed).is_empty();
     let open = mesh.routed.iter().find(is_open)?;
     Some(Hold::RoutesNotObserved { virtual_service: open.key.name.clone() })
-}
-
-/// What a VirtualService calls this Rollout.
-fn owner(scene: &Scene<'_>) -> String {
-    let namespace = scene.observed.rollout.metadata.namespace.as_deref().unwrap_or_default();
-    format!("{namespace}/{}", scene.rollout_name())
 }

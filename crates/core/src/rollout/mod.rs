@@ -13,6 +13,7 @@ mod handover;
 mod history;
 pub mod hold;
 mod invalid;
+mod left_behind;
 mod managed;
 mod mesh;
 mod metadata;

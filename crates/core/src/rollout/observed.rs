@@ -28,6 +28,8 @@ pub struct Observed {
     pub virtual_services: BTreeMap<VirtualServiceKey, Found<Raw>>,
     /// The DestinationRule that the spec names; `None` if it names none.
     pub destination_rule: Option<Found<Raw>>,
+    /// Objects that say that this Rollout set them, and that its spec does not name.
+    pub left_behind: Vec<LeftBehind>,
     /// The templates that the spec refers to, and those that these refer to.
     pub templates: BTreeMap<TemplateKey, Found<Template>>,
     /// AnalysisRuns that this Rollout controls.
@@ -84,6 +86,32 @@ pub enum Writer {
     },
     /// The API server does not say.
     Unknown,
+}
+
+/// An object that a Rollout set at some time, and does not name any more.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LeftBehind {
+    /// Its selector may still have our label.
+    Service {
+        /// Name of the Service.
+        name: String,
+        /// The object.
+        raw: Raw,
+    },
+    /// Its subsets may still have our label.
+    DestinationRule {
+        /// Name of the DestinationRule.
+        name: String,
+        /// The object.
+        raw: Raw,
+    },
+    /// It may still have managed routes.
+    VirtualService {
+        /// Namespace and name.
+        key: VirtualServiceKey,
+        /// The object.
+        raw: Raw,
+    },
 }
 
 /// Namespace and name of a VirtualService.

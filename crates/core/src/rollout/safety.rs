@@ -57,7 +57,7 @@ pub(super) fn violation(observed: &Observed, spec: &Spec, mesh: &Mesh<'_>, plan:
             let routed = mesh.routed.iter().find(|r| r.key.namespace == *namespace && r.key.name == *name)?;
             routes_violation(observed, mesh, routed, patch)
         }
-        Effect::ApplySubsets { patch, .. } => subsets_violation(mesh, patch, &pods),
+        Effect::ApplySubsets { name, patch } => subsets_violation(mesh, name, patch, &pods),
         // Whoever asks for no pods at all gets none.
         Effect::ScaleReplicaSet { name, replicas: 0, .. } if spec.replicas > 0 => {
             let rs = observed.replica_sets.iter().find(|rs| rs.name == *name)?;
@@ -168,8 +168,9 @@ fn without_weights(object: &Value) -> Value {
     object
 }
 
-fn subsets_violation(mesh: &Mesh<'_>, patch: &[Value], pods: &[Pod]) -> Option<String> {
-    let raw = mesh.destination_rule?;
+fn subsets_violation(mesh: &Mesh<'_>, name: &str, patch: &[Value], pods: &[Pod]) -> Option<String> {
+    let is_named = |raw: &&Raw| raw.object.pointer("/metadata/name").and_then(Value::as_str) == Some(name);
+    let raw = mesh.destination_rule.filter(is_named)?;
     let after = match patched(&raw.object, patch) {
         Ok(after) => after,
         Err(why) => return Some(format!("the patch of the DestinationRule does not apply: {why}")),

@@ -82,6 +82,12 @@ impl<'a> Scene<'a> {
         self.mesh.as_ref().is_none_or(released)
     }
 
+    /// What a VirtualService calls this Rollout: `namespace/name`.
+    pub(crate) fn owner(&self) -> String {
+        let namespace = self.observed.rollout.metadata.namespace.as_deref().unwrap_or_default();
+        format!("{namespace}/{}", self.rollout_name())
+    }
+
     /// Whether an old ReplicaSet still waits for its scale-down deadline.
     pub(crate) fn has_draining(&self) -> bool {
         self.owned().any(|rs| rs.replicas > 0 && rs.deadline().is_some() && rs.hash != self.revision.hash)

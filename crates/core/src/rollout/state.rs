@@ -104,14 +104,15 @@ impl State {
         // Blue-green has no steps, and upstream no fingerprint of them then.
         let step_hash = scene.blue_green.as_ref().map_or_else(|| step_hash(steps), |_| String::new());
         if state.current_hash != current_hash || state.step_hash != step_hash {
-            let is_other_revision = !state.current_hash.is_empty() && state.current_hash != current_hash;
+            let is_other_revision = state.current_hash != current_hash;
+            let is_known = !state.current_hash.is_empty();
             state.restart();
             state.current_hash = current_hash;
             state.step_hash = step_hash;
             state.step_started_at = Some(scene.observed.now);
             state.progressed_at = Some(scene.observed.now);
             state.choose_first_step(scene);
-            if is_other_revision {
+            if is_other_revision && (is_known || state.is_initial()) {
                 state.announce_revision(scene);
             }
         }
@@ -243,7 +244,8 @@ impl State {
     }
 
     fn announce_revision(&mut self, scene: &Scene<'_>) {
-        if self.is_updating() {
+        // As upstream has it, a first deployment is told of only where there are steps to come.
+        if self.is_updating() || (self.is_initial() && scene.blue_green.is_none()) {
             let number = scene.revision.number;
             let message = format!("Rollout not completed, started update to revision {number} ({})", self.current_hash);
             self.events.push(Event::normal("RolloutNotCompleted", message));

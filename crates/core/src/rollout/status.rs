@@ -26,9 +26,8 @@ pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, hol
     }
     status.collision_count = scene.revision.collisions;
     status.observed_generation = scene.observed.rollout.metadata.generation.map(|g| g.to_string());
-    if let Some(workload) = scene.observed.workload.as_ref().and_then(|found| found.present()) {
-        status.workload_observed_generation = Some(workload.generation.to_string());
-    }
+    let workload = scene.observed.workload.as_ref().and_then(|found| found.present());
+    status.workload_observed_generation = workload.map(|workload| workload.generation.to_string());
     status.canary.weights = weights(scene, state);
     let phase = phase::compute(scene, state, deadline, holds);
     let health = if phase.is_healthy() { Health::Healthy } else { Health::Unhealthy };

@@ -26,7 +26,7 @@ pub(crate) fn from_status(status: &RolloutStatus) -> State {
             check_point: status.blue_green.scale_up_preview_check_point,
             before_switch: status.blue_green.pre_promotion_analysis_run_status.as_ref().map(run_from),
             after_switch: status.blue_green.post_promotion_analysis_run_status.as_ref().map(run_from),
-            retired: own.retired_revision,
+            retired: own.retired_revisions,
         },
         holding_since: instant(own.holding_since),
         held: TimeDelta::try_seconds(own.held_seconds.unwrap_or(0)).unwrap_or_default(),
@@ -64,7 +64,7 @@ pub(crate) fn to_status(state: &State, status: &mut RolloutStatus) {
         step_started_at: state.step_started_at.map(Time),
         progress_available_max: Some(state.available_max).filter(|max| *max != 0),
         abort_cause: state.abort_cause.clone(),
-        retired_revision: state.blue_green.retired.clone(),
+        retired_revisions: state.blue_green.retired.clone(),
         holds: Vec::new(),
     };
     if let Some(before) = status.serin.take() {

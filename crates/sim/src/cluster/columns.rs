@@ -27,11 +27,6 @@ enum Cell {
     Computed(fn(&Value, DateTime<Utc>) -> Value),
 }
 
-/// The first value at the JSONPath of a printer column.
-fn at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
-    JsonPath::parse(path).ok()?.find(object).into_iter().next()
-}
-
 impl Column {
     /// The definition as tables carry it.
     pub(crate) fn definition(&self) -> Value {
@@ -46,11 +41,11 @@ impl Column {
     pub(crate) fn cell(&self, object: &Value, now: DateTime<Utc>) -> Value {
         match &self.cell {
             Cell::Name => object["metadata"]["name"].clone(),
-            Cell::At(path, absent) => match at(object, path) {
+            Cell::At(path, absent) => match value_at(object, path) {
                 Some(value) if !value.is_null() => shown(value),
                 _ => absent.clone(),
             },
-            Cell::Since(path) => match at(object, path) {
+            Cell::Since(path) => match value_at(object, path) {
                 Some(moment) => age(moment, now),
                 None => json!("<unknown>"),
             },
@@ -175,6 +170,11 @@ fn name() -> Column {
 fn since_creation() -> Column {
     let path = ".metadata.creationTimestamp".to_owned();
     Column::new("Age", "string", Cell::Since(path))
+}
+
+/// The first value at the JSONPath of a printer column.
+fn value_at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
+    JsonPath::parse(path).ok()?.find(object).into_iter().next()
 }
 
 fn at(name: &str, path: &str, absent: &str) -> Column {

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::plan::Event;
 use crate::rollout::Hold;
+use crate::rollout::observed::ReplicaSet;
 use crate::rollout::replicas::{canary_is_scaled, canary_wanted, is_fully_available};
 use crate::rollout::run_object::RunKind;
 use crate::rollout::runs;
@@ -47,7 +48,8 @@ pub(crate) fn advance(scene: &Scene<'_>, state: &mut State, services: &Services<
     }
     if !is_switched || state.is_initial() {
         let holds = all(&GATES_OF_SWITCH, scene, state);
-        if holds.is_empty() && is_switched {
+        // Nobody is sent to a first version before it is complete: it is stable once it can serve.
+        if holds.is_empty() && (is_switched || state.is_initial()) {
             complete(scene, state);
         }
         return holds;
@@ -68,11 +70,11 @@ pub(super) fn is_fast_tracked(scene: &Scene<'_>, state: &State) -> bool {
     state.is_initial() || state.promote_full || is_fast_rollback(scene, state)
 }
 
-/// Whether the update returns to the revision that was stable before, while that still has the pods it served with.
+/// Whether the update returns to a revision that was stable before, while that still has the pods it served with.
 pub(super) fn is_fast_rollback(scene: &Scene<'_>, state: &State) -> bool {
-    let still_there = |hash: &str| scene.by_hash(hash).is_some_and(|rs| rs.replicas > 0 && rs.deadline().is_some());
-    let retired = state.blue_green.retired.as_deref();
-    state.is_updating() && retired == Some(state.current_hash.as_str()) && retired.is_some_and(still_there)
+    let still_there = |rs: &ReplicaSet| rs.replicas > 0 && rs.deadline().is_some();
+    let current = &state.current_hash;
+    state.is_updating() && state.blue_green.retired.contains(current) && scene.by_hash(current).is_some_and(still_there)
 }
 
 /// Whether the update calls for a run of this kind now.
@@ -151,8 +153,11 @@ fn complete(scene: &Scene<'_>, state: &mut State) {
     } else {
         "Completed blue-green update"
     };
-    let retired = state.stable_hash.clone();
+    let before = state.stable_hash.clone();
     promote(scene, state, reason);
     state.blue_green.check_point = false;
-    state.blue_green.retired = retired;
+    state.blue_green.retired.extend(before);
+    let current = &state.current_hash;
+    let has_pods = |hash: &str| scene.by_hash(hash).is_some_and(|rs| rs.replicas > 0);
+    state.blue_green.retired.retain(|hash| hash != current && has_pods(hash));
 }

@@ -27,8 +27,9 @@ pub(crate) struct Progress {
     pub(crate) before_switch: Option<RunRef>,
     /// The analysis after the switch.
     pub(crate) after_switch: Option<RunRef>,
-    /// Hash of the revision that was stable before the present one; it may come back without ceremony while it has pods.
-    pub(crate) retired: Option<String>,
+    /// Hashes of revisions that were stable before the present one; they may come back without ceremony while they have
+    /// pods.
+    pub(crate) retired: Vec<String>,
 }
 
 impl Progress {

@@ -62,7 +62,7 @@ fn old_size(
     services: &Services<'_>,
     rs: &ReplicaSet,
 ) -> (i32, Option<DateTime<Utc>>) {
-    let has_served = rs.deadline().is_some() || state.blue_green.retired.as_deref() == Some(rs.hash.as_str());
+    let has_served = rs.deadline().is_some() || state.blue_green.retired.contains(&rs.hash);
     let delay = if has_served { delay_within_limit(scene, state, rs) } else { chrono::TimeDelta::zero() };
     unless_reached(scene, services, rs, drained(scene, rs, delay))
 }

@@ -158,6 +158,7 @@ impl World {
             services: self.services.as_object().into_iter().flatten().map(|(name, o)| (name.clone(), raw(o))).collect(),
             virtual_services: BTreeMap::from([(key, raw(&self.virtual_service))]),
             destination_rule: Some(raw(&self.destination_rule)),
+            left_behind: Vec::new(),
             templates: templates.collect(),
             analysis_runs: Vec::new(),
             settings: Settings::default(),

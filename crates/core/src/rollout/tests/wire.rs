@@ -36,7 +36,7 @@ prop_compose! {
     fn progress()(
         check_point in any::<bool>(),
         (before_switch, after_switch) in (option::of(run()), option::of(run())),
-        retired in option::of("[a-z]{1,10}"),
+        retired in proptest::collection::vec("[a-z]{1,10}", 0..3),
     ) -> Progress {
         Progress { check_point, before_switch, after_switch, retired }
     }

@@ -57,6 +57,7 @@ impl World {
             services: BTreeMap::new(),
             virtual_services: BTreeMap::new(),
             destination_rule: None,
+            left_behind: Vec::new(),
             templates: BTreeMap::new(),
             analysis_runs: Vec::new(),
             settings: Settings::default(),
@@ -246,9 +247,9 @@ impl World {
         }
         for planned in plan.effects.iter().take(effects_max) {
             self.bring_about(&planned.effect);
-            self.told.extend(planned.event.as_ref().map(words));
         }
-        self.told.extend(plan.events.iter().map(words));
+        let of_effects = plan.effects.iter().take(effects_max).filter_map(|planned| planned.event.as_ref());
+        self.told.extend(Event::in_order(&plan.events, of_effects).into_iter().map(words));
         self.lag.see(&self.observed);
         plan
     }
