@@ -89,7 +89,7 @@ impl Upstream {
             }
             controller.stop(&layout)?;
             table.keep(&kept().join("upstream").join(format!("run-{run}")))?;
-            print!("{}", table.text());
+            println!("{}", table.summary());
             failed += table.failed();
         }
         simulated::set_pod_start(&layout, stages::START)?;

@@ -1,6 +1,5 @@
 //! What came of all tests of a run.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -17,7 +16,9 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// Adds what came of a group, and says it.
     pub(super) fn add(&mut self, played: Played) {
+        played.outcomes.iter().for_each(|outcome| print!("{}", line(outcome)));
         self.outcomes.extend(played.outcomes);
         self.took += played.took;
     }
@@ -29,18 +30,14 @@ impl Table {
 
     /// A line for each test, and one for all.
     pub(super) fn text(&self) -> String {
-        let mut text = String::new();
-        for Outcome { name, ending, .. } in &self.outcomes {
-            let mark = if ending.failure.is_some() { "FAILED" } else { "ok    " };
-            let _ = write!(text, "{mark} {:6.1} s  {name}", ending.seconds);
-            let _ = match &ending.failure {
-                Some(reason) => writeln!(text, "\n                {reason}"),
-                None => writeln!(text),
-            };
-        }
-        let (all, failed) = (self.outcomes.len(), self.failed());
-        let _ = writeln!(text, "{} of {all} tests passed in {} s", all - failed, self.took.as_secs());
-        text
+        let lines: String = self.outcomes.iter().map(line).collect();
+        format!("{lines}{}\n", self.summary())
+    }
+
+    /// How many passed, and the time of all.
+    pub(super) fn summary(&self) -> String {
+        let all = self.outcomes.len();
+        format!("{} of {all} tests passed in {} s", all - self.failed(), self.took.as_secs())
     }
 
     /// Keeps the table in this folder, and what each failed test and the controller said; what an earlier run left is removed.
@@ -63,5 +60,15 @@ impl Table {
             write(&folder.join("controller.log"), &outcome.controller)?;
         }
         Ok(())
+    }
+}
+
+/// A test, and below it why it failed.
+fn line(outcome: &Outcome) -> String {
+    let Outcome { name, ending, .. } = outcome;
+    let seconds = ending.seconds;
+    match &ending.failure {
+        Some(reason) => format!("FAILED {seconds:6.1} s  {name}\n                 {reason}\n"),
+        None => format!("ok     {seconds:6.1} s  {name}\n"),
     }
 }
