@@ -145,6 +145,70 @@ fn steps_are_hashed_as_go_writes_them() {
     assert_eq!(step_hash(&steps), encode(fnv1a(steps.text().replace("<&>", r"\u003c\u0026\u003e").as_bytes())));
 }
 
+/// Hashes that Argo Rollouts 1.9 computed, with its own types, of these steps.
+#[test]
+fn steps_have_the_hash_that_argo_rollouts_gives_them() {
+    #[track_caller]
+    fn check(case: &str, steps: Value, expected: &str) {
+        let wire: Vec<serin_api::CanaryStep> = serde_json::from_value(steps).expect("steps");
+        assert_eq!(step_hash(&Steps::new(Vec::new(), &wire)), expected, "{case}");
+    }
+    check(
+        "weights and pauses",
+        json!([{"setWeight": 20}, {"pause": {}}, {"setWeight": 60}, {"pause": {"duration": "10m"}}]),
+        "84f8f86479",
+    );
+    check(
+        "seconds as numbers and texts",
+        json!([{"setWeight": 20}, {"pause": {"duration": 30}}, {"pause": {"duration": "30"}}]),
+        "59975f9975",
+    );
+    check(
+        "scales, and a weight of nothing",
+        json!([{"setCanaryScale": {"replicas": 2}}, {"setCanaryScale": {"weight": 0}},
+            {"setCanaryScale": {"matchTrafficWeight": true}}, {"setWeight": 0}]),
+        "7f66495cbb",
+    );
+    check(
+        "routes",
+        json!([
+            {"setHeaderRoute": {"name": "h", "match": [{"headerName": "x", "headerValue": {"exact": "a<b"}},
+                {"headerName": "y", "headerValue": {"prefix": "p"}}]}},
+            {"setMirrorRoute": {"name": "m", "percentage": 50, "match": [{"method": {"exact": "GET"},
+                "path": {"prefix": "/"}, "headers": {"b": {"regex": ".*"}, "a": {"exact": "1"}}}]}},
+            {"setMirrorRoute": {"name": "m"}},
+        ]),
+        "77487f554f",
+    );
+    check(
+        "an analysis",
+        json!([{"analysis": {
+            "templates": [{"templateName": "t", "clusterScope": true}, {"templateName": "u"}],
+            "args": [{"name": "a", "value": "v"}, {"name": "b", "valueFrom": {"podTemplateHashValue": "Latest"}},
+                {"name": "c", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['x']"}}}],
+            "dryRun": [{"metricName": ".*"}], "measurementRetention": [{"metricName": ".*", "limit": 5}],
+            "analysisRunMetadata": {"labels": {"b": "1", "a": "2"}, "annotations": {"c": "d"}},
+        }}]),
+        "766ff58cc7",
+    );
+    check(
+        "an experiment",
+        json!([{"experiment": {
+            "templates": [
+                {"name": "baseline", "specRef": "stable", "replicas": 1, "weight": 5, "service": {"name": "s"},
+                    "metadata": {"labels": {"a": "b"}, "annotations": {"c": "d"}}, "selector": {"matchLabels": {"a": "b"}}},
+                {"name": "canary", "specRef": "canary"},
+            ],
+            "duration": "1h",
+            "analyses": [{"name": "x", "templateName": "t", "clusterScope": true, "requiredForCompletion": true,
+                "args": [{"name": "a", "value": "v"}]}],
+            "dryRun": [{"metricName": "m"}], "analysisRunMetadata": {"labels": {"a": "b"}}, "scaleDownDelaySeconds": 5,
+        }}]),
+        "f97d8db4",
+    );
+    check("no steps", json!([]), "5ffbfbbd64");
+}
+
 #[test]
 fn blank_templates_are_known() {
     for blank in
