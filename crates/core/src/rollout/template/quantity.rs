@@ -28,6 +28,51 @@ pub(super) fn billionths(value: &Value) -> Option<i128> {
     }
 }
 
+/// The amount as Kubernetes writes it: in the greatest unit that keeps a whole number, of powers of two if it was written so.
+pub(super) fn canonical(value: &Value) -> Option<String> {
+    let amount = billionths(value)?;
+    if amount == 0 {
+        return Some("0".to_owned());
+    }
+    let text = value.as_str().unwrap_or_default().trim();
+    let is_binary = BINARY.iter().any(|(suffix, _)| text.ends_with(suffix));
+    if is_binary && amount % BILLION == 0 && (amount / BILLION).abs() >= 1024 {
+        let (number, power) = factored(amount / BILLION, 1024);
+        return Some(format!("{number}{}", suffix_of(&BINARY, power * 10)?));
+    }
+    let (number, power) = factored(amount, 10);
+    let power = i32::try_from(power).ok()? - 9;
+    // Decimal units are three powers of ten apart.
+    let surplus = power.rem_euclid(3);
+    let (number, power) = (number * 10_i128.pow(surplus.unsigned_abs()), power - surplus);
+    let is_exponent = !text.ends_with('E') && text.contains(['e', 'E']);
+    match power {
+        0 => Some(number.to_string()),
+        _ if is_exponent => Some(format!("{number}e{power}")),
+        _ => Some(format!("{number}{}", suffix_of(&DECIMAL, power)?)),
+    }
+}
+
+const BILLION: i128 = 1_000_000_000;
+
+/// A number without the factors of this base that it has, and how many those were.
+fn factored(mut number: i128, base: i128) -> (i128, u32) {
+    let mut power = 0;
+    while number % base == 0 {
+        number /= base;
+        power += 1;
+    }
+    (number, power)
+}
+
+/// The suffix that stands for this power; nothing for 0.
+fn suffix_of<P: Copy + PartialEq + From<u8>>(suffixes: &[(&'static str, P)], power: P) -> Option<&'static str> {
+    if power == P::from(0) {
+        return Some("");
+    }
+    suffixes.iter().find(|(_, own)| *own == power).map(|(suffix, _)| *suffix)
+}
+
 /// A decimal number times a power of ten, in billionths; a remainder is rounded up.
 fn scale(number: &str, power: i32) -> Option<i128> {
     let (sign, digits) = match number.strip_prefix('-') {
@@ -55,6 +100,34 @@ mod tests {
     #[track_caller]
     fn check(case: &str, a: &Value, b: &Value, same: bool) {
         assert_eq!(billionths(a).is_some() && billionths(a) == billionths(b), same, "{case}");
+    }
+
+    #[test]
+    fn quantities_have_one_way_of_being_written() {
+        let cases = [
+            (json!("1000m"), "1"),
+            (json!("1500m"), "1500m"),
+            (json!(0.001), "1m"),
+            (json!("0.5"), "500m"),
+            (json!("1000"), "1k"),
+            (json!(100), "100"),
+            (json!("1024Mi"), "1Gi"),
+            (json!("1536Mi"), "1536Mi"),
+            (json!("0.5Gi"), "512Mi"),
+            (json!("1Ki"), "1Ki"),
+            (json!("0.5Ki"), "512"),
+            (json!("1048576"), "1048576"),
+            (json!("1.5M"), "1500k"),
+            (json!("1e3"), "1e3"),
+            (json!("100e-2"), "1"),
+            (json!("-2000m"), "-2"),
+            (json!("0Mi"), "0"),
+            (json!("10n"), "10n"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(canonical(&value).as_deref(), Some(expected), "{value}");
+        }
+        assert_eq!(canonical(&json!("much")), None);
     }
 
     #[test]
