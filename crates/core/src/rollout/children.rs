@@ -241,7 +241,7 @@ pub(crate) fn relabel(scene: &Scene<'_>, state: &State) -> Vec<Planned> {
         .owned()
         .filter(|rs| rs.replicas > 0 || state.is_current_or_stable(rs))
         .filter(|rs| state.is_current_or_stable(rs) || scene.is_released(rs))
-        .filter_map(|rs| super::metadata::relabel_replica_set(rs, wanted(scene, state, rs)))
+        .filter_map(|rs| super::metadata::relabel_replica_set(scene, rs, wanted(scene, state, rs)))
         .map(quiet)
         .collect()
 }

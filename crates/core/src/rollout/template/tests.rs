@@ -145,6 +145,38 @@ fn the_hash_is_that_of_argo_rollouts() {
     assert_ne!(pod_hash(&newer, None), pod_hash(&newest, None), "fields that it does not know count too");
 }
 
+/// Hashes that Argo Rollouts 1.9 computed, with its own types, of these templates.
+#[test]
+fn templates_have_the_hash_that_argo_rollouts_gives_them() {
+    let reviews = json!({"metadata": {"creationTimestamp": null, "labels": {"app": "reviews", "version": "stable"}},
+        "spec": {"serviceAccountName": "bookinfo-reviews", "containers": [{"name": "reviews",
+        "image": "docker.io/istio/examples-bookinfo-reviews-v1:1.16.4", "imagePullPolicy": "IfNotPresent",
+        "env": [{"name": "LOG_DIR", "value": "/tmp/logs"}], "ports": [{"containerPort": 9080}],
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}]}], "volumes": [{"name": "tmp",
+        "emptyDir": {}}]}});
+    assert_eq!(pod_hash(&reviews, None), "7c7796796d");
+    let much = json!({"metadata": {"labels": {"app": "a"}, "annotations": {"note": "<a & b>"}},
+        "spec": {"securityContext": {"runAsNonRoot": true, "fsGroup": 0}, "hostNetwork": false,
+        "terminationGracePeriodSeconds": 0, "tolerations": [{"operator": "Exists"}],
+        "affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1,
+        "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname",
+        "labelSelector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["a"]}]}}}]}},
+        "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone",
+        "whenUnsatisfiable": "ScheduleAnyway"}], "initContainers": [{"name": "i", "image": "i",
+        "restartPolicy": "Always"}], "containers": [{"name": "a", "image": "a:1",
+        "resources": {"limits": {"cpu": 1.5, "memory": "1024Mi"}, "requests": {"cpu": "1000m",
+        "memory": "1234.567k"}}, "livenessProbe": {"httpGet": {"port": 80, "path": "/"}, "periodSeconds": 5},
+        "readinessProbe": {"grpc": {"port": 90}}, "lifecycle": {"preStop": {"exec": {"command": ["sleep",
+        "5"]}}}, "env": [{"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}},
+        {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+        "envFrom": [{"secretRef": {"name": "s", "optional": true}}], "volumeMounts": [{"name": "v",
+        "mountPath": "/v", "readOnly": true}], "securityContext": {"capabilities": {"drop": ["ALL"]}}}],
+        "volumes": [{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t",
+        "expirationSeconds": 600}}, {"configMap": {"name": "c"}}]}}, {"name": "e",
+        "emptyDir": {"sizeLimit": "0.5Gi"}}]}});
+    assert_eq!(pod_hash(&much, None), "5f5855ddd8");
+}
+
 #[test]
 fn hashes_are_fit_for_names_and_differ_by_collision() {
     let hash = pod_hash(&template(), None);

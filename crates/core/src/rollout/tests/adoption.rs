@@ -45,7 +45,8 @@ fn without_a_status_of_our_own_an_update_comes_to_rest_wherever_it_waits() {
 
 #[test]
 fn without_a_status_of_our_own_what_is_given_up_stays_so() {
-    for (abort, words) in [(true, "RolloutAborted: Rollout aborted update to revision 2: "), (false, "ProgressDeadlineExceeded: ")]
+    for (abort, words) in
+        [(true, "RolloutAborted: Rollout aborted update to revision 2: "), (false, "ProgressDeadlineExceeded: ")]
     {
         let deadline = json!({"progressDeadlineSeconds": 15, "progressDeadlineAbort": abort});
         let mut world = World::hashes().spec(&deadline);
@@ -81,7 +82,9 @@ fn of_two_replica_sets_with_one_template_the_recorded_one_stays() {
 fn the_generation_of_the_workload_is_told_to_those_who_wait_for_it() {
     let mut world = World::hashes();
     let template = serde_json::to_value(&world.observed.rollout.spec.template).expect("JSON");
-    world.set_spec(&json!({"template": null, "workloadRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}));
+    world.set_spec(
+        &json!({"template": null, "workloadRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}),
+    );
     for generation in [7, 8] {
         let selector = json!({"matchLabels": {"app": "web"}});
         let workload = Workload { template: template.clone(), selector, generation };

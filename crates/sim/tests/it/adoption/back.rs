@@ -40,16 +40,26 @@ fn is_readable(bench: &Bench, case: &str) {
         assert!(number.parse::<i64>().is_ok_and(|number| number > 0), "{case}: {name} has revision {number}");
         if [&status["currentPodHash"], &status["stableRS"]].contains(&&json!(hash)) {
             let desired = &metadata["annotations"]["rollout.argoproj.io/desired-replicas"];
-            assert_eq!(*desired, rollout["spec"]["replicas"].to_string(), "{case}: {name} is not taken for one to be scaled");
+            assert_eq!(
+                *desired,
+                rollout["spec"]["replicas"].to_string(),
+                "{case}: {name} is not taken for one to be scaled"
+            );
         }
         if let Some(text) = metadata["annotations"]["rollout.argoproj.io/ephemeral-metadata"].as_str() {
             let injected: Value = serde_json::from_str(text).unwrap_or_default();
             for (key, value) in injected["labels"].as_object().into_iter().flatten() {
-                assert_eq!(spec["template"]["metadata"]["labels"][key], *value, "{case}: {name} carries what its record says");
+                assert_eq!(
+                    spec["template"]["metadata"]["labels"][key], *value,
+                    "{case}: {name} carries what its record says"
+                );
             }
         }
         if let Some(deadline) = metadata["annotations"]["scale-down-deadline"].as_str() {
-            assert!(chrono::DateTime::parse_from_rfc3339(deadline).is_ok() && deadline.ends_with('Z'), "{case}: {deadline}");
+            assert!(
+                chrono::DateTime::parse_from_rfc3339(deadline).is_ok() && deadline.ends_with('Z'),
+                "{case}: {deadline}"
+            );
         }
     }
     assert_eq!(status["observedGeneration"], rollout["metadata"]["generation"].to_string(), "{case}");
@@ -60,7 +70,11 @@ fn is_readable(bench: &Bench, case: &str) {
     }
     let is_paused = status["pauseConditions"].as_array().is_some_and(|pauses| !pauses.is_empty());
     assert_eq!(status["controllerPause"] == true, is_paused, "{case}: nobody has ended the pause");
-    assert_eq!(status["abort"] == true, status["abortedAt"].is_string(), "{case}: an abort has a time, and no other has");
+    assert_eq!(
+        status["abort"] == true,
+        status["abortedAt"].is_string(),
+        "{case}: an abort has a time, and no other has"
+    );
     for run in bench.cluster().list(&ANALYSIS_RUNS, Some(&bench.namespace)) {
         let labels = &run["metadata"]["labels"];
         assert!(hashes.contains(labels[HASH].as_str().unwrap_or_default()), "{case}: {labels}");
@@ -80,10 +94,12 @@ fn every_phase_can_be_handed_back() {
         let mut bench = set(&all);
         ours(&mut bench).await;
         is_readable(&bench, "at rest");
+        assert_eq!(bench.status("/stableRS"), "9dcbc9ff", "the hash that Argo Rollouts 1.9 gives to this template");
         bench.deploy("v2");
         bench.step_is(1).await;
         bench.pass(120).await;
         is_readable(&bench, "in a pause, analysed");
+        assert_eq!(bench.status("/currentPodHash"), "8bb7cff86", "the hash that Argo Rollouts 1.9 gives to this one");
         bench.patch(&json!({"status": {"pauseConditions": null}}));
         bench.step_is(3).await;
         bench.pass(60).await;

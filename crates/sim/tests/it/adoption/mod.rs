@@ -135,10 +135,13 @@ fn complete(template: &mut Value) {
     });
     merge(spec, &assumed);
     let container = &mut spec["containers"][0];
-    merge(container, &json!({
-        "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
-        "imagePullPolicy": "IfNotPresent", "resources": {},
-    }));
+    merge(
+        container,
+        &json!({
+            "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
+            "imagePullPolicy": "IfNotPresent", "resources": {},
+        }),
+    );
     container["ports"][0]["protocol"] = json!("TCP");
 }
 
@@ -229,7 +232,7 @@ struct Stand {
     /// Name and UID of every pod.
     pods: BTreeMap<String, String>,
     weights: Vec<Vec<i64>>,
-    /// Name and selector of every Service, and the subsets of every DestinationRule.
+    /// Name and selector of every Service, and the subsets of every DestinationRule that have weight.
     sides: Vec<(String, Value)>,
     /// Name and message of every AnalysisRun that ended.
     runs: BTreeMap<String, String>,
@@ -266,15 +269,23 @@ impl Stand {
         let vs = all(&VIRTUAL_SERVICES);
         let services = all(&SERVICES);
         let rules = all(&DESTINATION_RULES);
-        let sides = services.iter().map(|service| (text(&service["metadata"]["name"]), service["spec"]["selector"].clone()));
-        let subsets = rules.iter().map(|rule| (text(&rule["metadata"]["name"]), rule["spec"]["subsets"].clone()));
+        let sides =
+            services.iter().map(|service| (text(&service["metadata"]["name"]), service["spec"]["selector"].clone()));
+        let weights: Vec<Vec<i64>> = vs.iter().flat_map(|vs| weights(vs)).collect();
+        let weighty = if weights.first().is_some_and(|split| split[1] == 0) { 1 } else { 2 };
+        let subsets = rules.iter().map(|rule| {
+            let all = rule["spec"]["subsets"].as_array().cloned().unwrap_or_default();
+            (text(&rule["metadata"]["name"]), all.into_iter().take(weighty).collect::<Value>())
+        });
         let runs = all(&ANALYSIS_RUNS);
         let ended = runs.iter().filter(|run| run["spec"]["terminate"] == true);
         Stand {
-            sets: sets.map(|set| (text(&set["metadata"]["name"]), set["spec"]["replicas"].as_i64().unwrap_or(-1))).collect(),
+            sets: sets
+                .map(|set| (text(&set["metadata"]["name"]), set["spec"]["replicas"].as_i64().unwrap_or(-1)))
+                .collect(),
             pods: pods.map(|pod| (text(&pod["metadata"]["name"]), text(&pod["metadata"]["uid"]))).collect(),
-            weights: vs.iter().flat_map(|vs| weights(vs)).collect(),
             sides: sides.chain(subsets).collect(),
+            weights,
             runs: ended.map(|run| (text(&run["metadata"]["name"]), text(&run["status"]["message"]))).collect(),
             status: KEPT.into_iter().map(|field| (field, bench.status(field))).collect(),
         }
@@ -293,6 +304,10 @@ async fn changes_nothing(bench: &mut Bench, seconds: i64, case: &str) {
         assert_eq!(now, before, "{case}\n{}", bench.told());
         bench.pass(1).await;
     }
-    assert_eq!(bench.status("/observedGeneration"), bench.rollout()["metadata"]["generation"].to_string(), "{case}: it is Serin's");
+    assert_eq!(
+        bench.status("/observedGeneration"),
+        bench.rollout()["metadata"]["generation"].to_string(),
+        "{case}: it is Serin's"
+    );
     assert!(bench.status("/serin").is_object(), "{case}: it is Serin's");
 }

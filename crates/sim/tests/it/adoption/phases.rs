@@ -5,8 +5,8 @@ use serin_sim::cluster::{ANALYSIS_RUNS, DEPLOYMENTS, REPLICA_SETS};
 use serin_sim::stage;
 
 use super::{
-    CANARY, HASH, NEW, OLD, STABLE, STEP_HASH, Set, after, canary, changes_nothing, condition, hand_over, lay_out, leave,
-    owner, point, set, split, weights_left,
+    CANARY, HASH, NEW, OLD, STABLE, STEP_HASH, Set, after, canary, changes_nothing, condition, hand_over, lay_out,
+    leave, owner, point, set, split, weights_left,
 };
 use crate::bench::{Bench, manifests, object_mut, tell};
 
@@ -32,11 +32,15 @@ async fn at_rest() -> Bench {
     lay_out(&mut bench, &[STABLE]).await;
     split(&bench, 0, OLD, OLD);
     let conditions = healthy_conditions(&bench, OLD);
-    leave(&bench, 1, &json!({
-        "HPAReplicas": 3, "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3, "availableReplicas": 3,
-        "canary": {"weights": weights_left(0, OLD, OLD)}, "conditions": conditions, "phase": "Healthy",
-        "currentPodHash": OLD, "stableRS": OLD, "currentStepHash": STEP_HASH, "currentStepIndex": 4,
-    }));
+    leave(
+        &bench,
+        1,
+        &json!({
+            "HPAReplicas": 3, "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3, "availableReplicas": 3,
+            "canary": {"weights": weights_left(0, OLD, OLD)}, "conditions": conditions, "phase": "Healthy",
+            "currentPodHash": OLD, "stableRS": OLD, "currentStepHash": STEP_HASH, "currentStepIndex": 4,
+        }),
+    );
     bench
 }
 
@@ -52,13 +56,17 @@ async fn in_pause(step: i64, weight: i64, replicas: i64) -> Bench {
         condition(&bench, "Paused", "True", "RolloutPaused", "Rollout is paused"),
     ]);
     let total = 3 + replicas;
-    leave(&bench, 2, &json!({
-        "HPAReplicas": total, "replicas": total, "updatedReplicas": replicas, "readyReplicas": total,
-        "availableReplicas": total, "canary": {"weights": weights_left(weight, NEW, OLD)}, "conditions": conditions,
-        "phase": "Paused", "message": "CanaryPauseStep", "controllerPause": true,
-        "pauseConditions": [{"reason": "CanaryPauseStep", "startTime": after(&bench, -60)}],
-        "currentPodHash": NEW, "stableRS": OLD, "currentStepHash": STEP_HASH, "currentStepIndex": step,
-    }));
+    leave(
+        &bench,
+        2,
+        &json!({
+            "HPAReplicas": total, "replicas": total, "updatedReplicas": replicas, "readyReplicas": total,
+            "availableReplicas": total, "canary": {"weights": weights_left(weight, NEW, OLD)}, "conditions": conditions,
+            "phase": "Paused", "message": "CanaryPauseStep", "controllerPause": true,
+            "pauseConditions": [{"reason": "CanaryPauseStep", "startTime": after(&bench, -60)}],
+            "currentPodHash": NEW, "stableRS": OLD, "currentStepHash": STEP_HASH, "currentStepIndex": step,
+        }),
+    );
     bench
 }
 
@@ -73,7 +81,15 @@ fn at_rest_it_stays_at_rest_and_the_next_update_goes_its_way() {
         bench.patch(&json!({"status": {"promoteFull": true}}));
         bench.healthy().await;
         bench.pass(60).await;
-        assert_eq!(bench.cluster().list(&REPLICA_SETS, Some("shop")).iter().filter(|set| set["metadata"]["labels"][HASH].is_string()).count(), 2);
+        assert_eq!(
+            bench
+                .cluster()
+                .list(&REPLICA_SETS, Some("shop"))
+                .iter()
+                .filter(|set| set["metadata"]["labels"][HASH].is_string())
+                .count(),
+            2
+        );
         deploy(&mut bench, "v1");
         bench.settle().await;
         assert_eq!(bench.status("/currentPodHash"), OLD, "the version of then is known by the name of then");
@@ -125,13 +141,17 @@ async fn aborted(replicas: i64, deadline: Option<i64>, message: &str) -> Bench {
         condition(&bench, "Progressing", "False", "RolloutAborted", message),
         condition(&bench, "Healthy", "False", "RolloutHealthy", "Rollout is not healthy"),
     ]);
-    leave(&bench, 2, &json!({
-        "HPAReplicas": 3 + replicas, "replicas": 3 + replicas, "updatedReplicas": replicas, "readyReplicas": 3 + replicas,
-        "availableReplicas": 3 + replicas, "canary": {"weights": weights_left(0, OLD, OLD)}, "conditions": conditions,
-        "phase": "Degraded", "message": format!("RolloutAborted: {message}"),
-        "abort": true, "abortedAt": after(&bench, -60),
-        "currentPodHash": NEW, "stableRS": OLD, "currentStepHash": STEP_HASH, "currentStepIndex": 0,
-    }));
+    leave(
+        &bench,
+        2,
+        &json!({
+            "HPAReplicas": 3 + replicas, "replicas": 3 + replicas, "updatedReplicas": replicas, "readyReplicas": 3 + replicas,
+            "availableReplicas": 3 + replicas, "canary": {"weights": weights_left(0, OLD, OLD)}, "conditions": conditions,
+            "phase": "Degraded", "message": format!("RolloutAborted: {message}"),
+            "abort": true, "abortedAt": after(&bench, -60),
+            "currentPodHash": NEW, "stableRS": OLD, "currentStepHash": STEP_HASH, "currentStepIndex": 0,
+        }),
+    );
     bench
 }
 
@@ -174,11 +194,15 @@ fn an_old_version_goes_when_it_was_to_go() {
         lay_out(&mut bench, &[old, Set { replicas: 3, role: Some("stable"), ..CANARY }]).await;
         split(&bench, 0, NEW, NEW);
         let conditions = healthy_conditions(&bench, NEW);
-        leave(&bench, 2, &json!({
-            "HPAReplicas": 6, "replicas": 6, "updatedReplicas": 3, "readyReplicas": 6, "availableReplicas": 6,
-            "canary": {"weights": weights_left(0, NEW, NEW)}, "conditions": conditions, "phase": "Healthy",
-            "currentPodHash": NEW, "stableRS": NEW, "currentStepHash": STEP_HASH, "currentStepIndex": 4,
-        }));
+        leave(
+            &bench,
+            2,
+            &json!({
+                "HPAReplicas": 6, "replicas": 6, "updatedReplicas": 3, "readyReplicas": 6, "availableReplicas": 6,
+                "canary": {"weights": weights_left(0, NEW, NEW)}, "conditions": conditions, "phase": "Healthy",
+                "currentPodHash": NEW, "stableRS": NEW, "currentStepHash": STEP_HASH, "currentStepIndex": 4,
+            }),
+        );
         changes_nothing(&mut bench, 40, "an old version that waits").await;
         bench.pass(30).await;
         let set = bench.get(&REPLICA_SETS, &format!("checkout-{OLD}"));
@@ -196,12 +220,16 @@ fn pods_that_did_not_come_in_time_stay_given_up() {
         split(&bench, 0, NEW, OLD);
         let message = format!("ReplicaSet \"checkout-{NEW}\" has timed out progressing.");
         let conditions = json!([condition(&bench, "Progressing", "False", "ProgressDeadlineExceeded", &message)]);
-        leave(&bench, 2, &json!({
-            "HPAReplicas": 4, "replicas": 4, "updatedReplicas": 1, "readyReplicas": 3, "availableReplicas": 3,
-            "canary": {"weights": weights_left(0, NEW, OLD)}, "conditions": conditions, "phase": "Degraded",
-            "message": format!("ProgressDeadlineExceeded: {message}"),
-            "currentPodHash": NEW, "stableRS": OLD, "currentStepHash": STEP_HASH, "currentStepIndex": 0,
-        }));
+        leave(
+            &bench,
+            2,
+            &json!({
+                "HPAReplicas": 4, "replicas": 4, "updatedReplicas": 1, "readyReplicas": 3, "availableReplicas": 3,
+                "canary": {"weights": weights_left(0, NEW, OLD)}, "conditions": conditions, "phase": "Degraded",
+                "message": format!("ProgressDeadlineExceeded: {message}"),
+                "currentPodHash": NEW, "stableRS": OLD, "currentStepHash": STEP_HASH, "currentStepIndex": 0,
+            }),
+        );
         changes_nothing(&mut bench, 300, "given up").await;
         deploy(&mut bench, "v2");
         bench.phase_is("Paused").await;
@@ -256,17 +284,21 @@ fn an_analysis_that_runs_is_taken_along() {
         bench.pass(120).await;
         let name = format!("checkout-{NEW}-2");
         bench.cluster().create(&ANALYSIS_RUNS, run(&bench, &name)).expect("a run");
-        leave(&bench, 2, &json!({
-            "HPAReplicas": 4, "replicas": 4, "updatedReplicas": 1, "readyReplicas": 4, "availableReplicas": 4,
-            "canary": {
-                "weights": weights_left(20, NEW, OLD),
-                "currentBackgroundAnalysisRunStatus": {"name": name, "status": "Running"},
-            },
-            "conditions": [condition(&bench, "Progressing", "Unknown", "RolloutPaused", "Rollout is paused")],
-            "phase": "Paused", "message": "CanaryPauseStep", "controllerPause": true,
-            "pauseConditions": [{"reason": "CanaryPauseStep", "startTime": after(&bench, -30)}],
-            "currentPodHash": NEW, "stableRS": OLD, "currentStepHash": STEP_HASH, "currentStepIndex": 1,
-        }));
+        leave(
+            &bench,
+            2,
+            &json!({
+                "HPAReplicas": 4, "replicas": 4, "updatedReplicas": 1, "readyReplicas": 4, "availableReplicas": 4,
+                "canary": {
+                    "weights": weights_left(20, NEW, OLD),
+                    "currentBackgroundAnalysisRunStatus": {"name": name, "status": "Running"},
+                },
+                "conditions": [condition(&bench, "Progressing", "Unknown", "RolloutPaused", "Rollout is paused")],
+                "phase": "Paused", "message": "CanaryPauseStep", "controllerPause": true,
+                "pauseConditions": [{"reason": "CanaryPauseStep", "startTime": after(&bench, -30)}],
+                "currentPodHash": NEW, "stableRS": OLD, "currentStepHash": STEP_HASH, "currentStepIndex": 1,
+            }),
+        );
         bench.pass(30).await;
         let counted = |bench: &Bench| {
             let run = bench.get(&ANALYSIS_RUNS, &name);
@@ -301,14 +333,18 @@ fn blue_green_waits_before_the_switch() {
         lay_out(&mut bench, &[plain, Set { role: None, ..CANARY }]).await;
         point(&bench, "cart", OLD);
         point(&bench, "cart-preview", NEW);
-        leave(&bench, 2, &json!({
-            "HPAReplicas": 3, "replicas": 4, "updatedReplicas": 1, "readyReplicas": 3, "availableReplicas": 3,
-            "blueGreen": {"activeSelector": OLD, "previewSelector": NEW},
-            "conditions": [condition(&bench, "Progressing", "Unknown", "RolloutPaused", "Rollout is paused")],
-            "phase": "Paused", "message": "BlueGreenPause", "controllerPause": true,
-            "pauseConditions": [{"reason": "BlueGreenPause", "startTime": after(&bench, -60)}],
-            "currentPodHash": NEW, "stableRS": OLD, "selector": format!("app=cart,{HASH}={OLD}"),
-        }));
+        leave(
+            &bench,
+            2,
+            &json!({
+                "HPAReplicas": 3, "replicas": 4, "updatedReplicas": 1, "readyReplicas": 3, "availableReplicas": 3,
+                "blueGreen": {"activeSelector": OLD, "previewSelector": NEW},
+                "conditions": [condition(&bench, "Progressing", "Unknown", "RolloutPaused", "Rollout is paused")],
+                "phase": "Paused", "message": "BlueGreenPause", "controllerPause": true,
+                "pauseConditions": [{"reason": "BlueGreenPause", "startTime": after(&bench, -60)}],
+                "currentPodHash": NEW, "stableRS": OLD, "selector": format!("app=cart,{HASH}={OLD}"),
+            }),
+        );
         changes_nothing(&mut bench, 300, "a preview").await;
         bench.patch(&json!({"status": {"pauseConditions": null}}));
         bench.healthy().await;
@@ -328,13 +364,17 @@ fn a_basic_canary_without_traffic_routing_is_taken_over_too() {
         let mut bench = set(&all);
         deploy(&mut bench, "v2");
         lay_out(&mut bench, &[Set { replicas: 4, role: None, ..STABLE }, Set { role: None, ..CANARY }]).await;
-        leave(&bench, 2, &json!({
-            "HPAReplicas": 5, "replicas": 5, "updatedReplicas": 1, "readyReplicas": 5, "availableReplicas": 5,
-            "conditions": [condition(&bench, "Progressing", "Unknown", "RolloutPaused", "Rollout is paused")],
-            "phase": "Paused", "message": "CanaryPauseStep", "controllerPause": true,
-            "pauseConditions": [{"reason": "CanaryPauseStep", "startTime": after(&bench, -60)}],
-            "currentPodHash": NEW, "stableRS": OLD, "currentStepHash": STEP_HASH, "currentStepIndex": 1,
-        }));
+        leave(
+            &bench,
+            2,
+            &json!({
+                "HPAReplicas": 5, "replicas": 5, "updatedReplicas": 1, "readyReplicas": 5, "availableReplicas": 5,
+                "conditions": [condition(&bench, "Progressing", "Unknown", "RolloutPaused", "Rollout is paused")],
+                "phase": "Paused", "message": "CanaryPauseStep", "controllerPause": true,
+                "pauseConditions": [{"reason": "CanaryPauseStep", "startTime": after(&bench, -60)}],
+                "currentPodHash": NEW, "stableRS": OLD, "currentStepHash": STEP_HASH, "currentStepIndex": 1,
+            }),
+        );
         changes_nothing(&mut bench, 300, "a basic canary").await;
         bench.patch(&json!({"status": {"promoteFull": true}}));
         bench.healthy().await;

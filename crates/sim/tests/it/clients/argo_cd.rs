@@ -91,7 +91,9 @@ async fn act(bench: &Bench, edit: impl FnOnce(&mut Value)) {
     let place = path(bench, &ROLLOUTS, &bench.name);
     let whole = patch.to_string();
     if patch.get("status").is_some() {
-        send(bench, "PATCH", &format!("{place}/status"), MERGE, &whole).await.unwrap_or_else(|e| panic!("{whole}: {e}"));
+        send(bench, "PATCH", &format!("{place}/status"), MERGE, &whole)
+            .await
+            .unwrap_or_else(|e| panic!("{whole}: {e}"));
     }
     patch.as_object_mut().expect("a patch").remove("status");
     if patch != json!({}) {
@@ -199,7 +201,12 @@ fn an_invalid_spec_is_degraded() {
         bench.settle().await;
         let (verdict, message) = health(&bench.rollout());
         assert_eq!(verdict, "Degraded");
-        assert!(message.starts_with("InvalidSpec: The Rollout \"checkout\" is invalid: spec.strategy.canary.steps[0].setWeight"), "{message}");
+        assert!(
+            message.starts_with(
+                "InvalidSpec: The Rollout \"checkout\" is invalid: spec.strategy.canary.steps[0].setWeight"
+            ),
+            "{message}"
+        );
     });
 }
 

@@ -56,7 +56,6 @@ fn commands_to_a_paused_update() {
     check("abort", &[abort], ABORTED);
     check("abort twice", &[abort, abort], ABORTED);
     check("abort what is paused by the spec", &[pause, abort], ABORTED);
-    check("promote --full what is aborted", &[abort, full], ABORTED);
     check("retry rollout of what is not aborted", &[retry], HERE);
 }
 
@@ -93,6 +92,18 @@ fn promote_leaves_a_step_that_is_no_pause() {
         assert_eq!((bench.status("/currentStepIndex"), bench.message().as_str()), (json!(1), "CanaryPauseStep"));
         assert_eq!(bench.weight(), 20, "the pause has the weight of the step that was left");
         bench.assert_all_routed("a step left");
+    });
+}
+
+#[test]
+fn promote_full_takes_up_what_was_aborted_before() {
+    tell(async {
+        let mut bench = paused(&two_pauses()).await;
+        patch(&bench, Status, r#"{"status":{"abort":true}}"#).await;
+        bench.phase_is("Degraded").await;
+        patch(&bench, Status, r#"{"status":{"promoteFull":true}}"#).await;
+        bench.healthy().await;
+        bench.assert_all_routed("promoted after an abort");
     });
 }
 
@@ -195,9 +206,10 @@ async fn paused_by_doubt() -> Bench {
 
 #[test]
 fn blue_green_is_promoted_by_ending_its_pause() {
-    for (text, case) in
-        [(r#"{"status":{"pauseConditions":null}}"#, "promote"), (r#"{"status":{"promoteFull":true}}"#, "promote --full")]
-    {
+    for (text, case) in [
+        (r#"{"status":{"pauseConditions":null}}"#, "promote"),
+        (r#"{"status":{"promoteFull":true}}"#, "promote --full"),
+    ] {
         tell(async {
             let mut all = manifests("blue_green");
             let blue_green = &mut object_mut(&mut all, "Rollout")["spec"]["strategy"]["blueGreen"];
@@ -229,11 +241,15 @@ fn set_image_puts_the_whole_object_back() {
             object["status"]["phase"] = json!("Degraded");
             send(&bench, "PUT", &place, "application/json", &object.to_string()).await.expect("it is put");
             let again = send(&bench, "PUT", &place, "application/json", &object.to_string()).await;
-            assert!(again.is_err_and(|error| error.contains("the object has been modified")), "the client tries again then");
+            assert!(
+                again.is_err_and(|error| error.contains("the object has been modified")),
+                "the client tries again then"
+            );
             bench.phase_is("Paused").await;
             assert_eq!((bench.status("/currentStepIndex"), bench.weight()), (json!(1), 20), "{}", kind.kind);
-            let sets = bench.cluster().list(&REPLICA_SETS, Some(&bench.namespace)).len();
-            assert_eq!(sets, 2, "{}", kind.kind);
+            let sets = bench.cluster().list(&REPLICA_SETS, Some(&bench.namespace));
+            let own = sets.iter().filter(|set| set["metadata"]["labels"]["rollouts-pod-template-hash"].is_string());
+            assert_eq!(own.count(), 2, "{}", kind.kind);
             bench.assert_all_routed("set image");
         });
     }

@@ -35,7 +35,9 @@ async fn undo(bench: &Bench, target: &Resource, to_revision: Option<i64>) {
 
 fn hashes(bench: &Bench) -> Vec<String> {
     let sets = bench.cluster().list(&REPLICA_SETS, Some(&bench.namespace));
-    sets.iter().filter_map(|set| Some(set["metadata"]["labels"]["rollouts-pod-template-hash"].as_str()?.to_owned())).collect()
+    sets.iter()
+        .filter_map(|set| Some(set["metadata"]["labels"]["rollouts-pod-template-hash"].as_str()?.to_owned()))
+        .collect()
 }
 
 /// The manifests, and the object that holds the pod template.

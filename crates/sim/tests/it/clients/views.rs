@@ -39,9 +39,9 @@ fn condition_is_met(rollout: &Value, kind: &str) -> bool {
 fn tree(bench: &Bench) -> Vec<String> {
     let rollout = bench.rollout();
     let is_own = |object: &Value, owner: &Value| {
-        object["metadata"]["ownerReferences"].as_array().is_some_and(|owners| {
-            owners.iter().any(|reference| reference["uid"] == owner["metadata"]["uid"])
-        })
+        object["metadata"]["ownerReferences"]
+            .as_array()
+            .is_some_and(|owners| owners.iter().any(|reference| reference["uid"] == owner["metadata"]["uid"]))
     };
     let mut rows: Vec<(i64, String)> = Vec::new();
     for set in bench.cluster().list(&REPLICA_SETS, Some(&bench.namespace)) {
@@ -97,7 +97,10 @@ fn the_tree_shows_a_canary() {
         assert_eq!(counts, [&json!(4), &json!(1), &json!(4), &json!(4)]);
         patch(&bench, Part::Status, r#"{"status":{"promoteFull":true}}"#).await;
         bench.healthy().await;
-        assert_eq!((head(&bench.rollout()), tree(&bench)), (("4/4".to_owned(), 100), vec!["2 stable 3".into(), "1 3 delay".into()]));
+        assert_eq!(
+            (head(&bench.rollout()), tree(&bench)),
+            (("4/4".to_owned(), 100), vec!["2 stable 3".into(), "1 3 delay".into()])
+        );
         bench.pass(60).await;
         assert_eq!(tree(&bench), ["2 stable 3", "1 0"]);
         bench.deploy("v3");
@@ -105,7 +108,10 @@ fn the_tree_shows_a_canary() {
         patch(&bench, Part::Status, r#"{"status":{"abort":true}}"#).await;
         bench.phase_is("Degraded").await;
         bench.pass(60).await;
-        assert_eq!((head(&bench.rollout()).1, tree(&bench)), (0, vec!["3 canary 0".into(), "2 stable 3".into(), "1 0".into()]));
+        assert_eq!(
+            (head(&bench.rollout()).1, tree(&bench)),
+            (0, vec!["3 canary 0".into(), "2 stable 3".into(), "1 0".into()])
+        );
     });
 }
 
