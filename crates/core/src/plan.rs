@@ -5,6 +5,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+use serin_api::labels;
 
 /// One change of the cluster, as desired state: bringing it about twice is the same as once.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,6 +99,15 @@ pub enum Effect {
     CreateAnalysisRun {
         /// The whole object.
         object: Value,
+    },
+    /// Makes this controller instance the one that measures for an AnalysisRun.
+    ClaimAnalysisRun {
+        /// Name of the run.
+        name: String,
+        /// Its UID, a precondition.
+        uid: String,
+        /// The instance, `None` for the one without a name.
+        instance: Option<String>,
     },
     /// Asks an AnalysisRun to end.
     TerminateAnalysisRun {
@@ -217,6 +227,10 @@ impl Effect {
             Effect::SwitchService { name, patch } => own(Target::Service, name, Verb::MergePatch(patch.clone())),
             Effect::CreateAnalysisRun { object } => {
                 own(Target::AnalysisRun, name_of(object), Verb::Create(object.clone()))
+            }
+            Effect::ClaimAnalysisRun { name, uid, instance } => {
+                let labels = json!({labels::INSTANCE_ID: instance});
+                own(Target::AnalysisRun, name, Verb::MergePatch(json!({"metadata": {"uid": uid, "labels": labels}})))
             }
             Effect::TerminateAnalysisRun { name } => {
                 own(Target::AnalysisRun, name, Verb::MergePatch(json!({"spec": {"terminate": true}})))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
-use serin_api::{AnalysisRun, Rollout};
+use serin_api::{AnalysisRun, Rollout, labels};
 use serin_core::analysis::job::Job;
 use serin_core::rollout::observed::{Found, LeftBehind, Pod, Raw, ReplicaSet, Template, TemplateKey, VirtualServiceKey, Workload};
 
@@ -84,9 +84,13 @@ impl Caches {
         Some(Subject { object: entry.rollout.clone(), status: entry.status.clone() })
     }
 
-    /// The AnalysisRun of this name.
+    /// The AnalysisRun of this name, if it is this instance that measures for it.
     pub(crate) fn analysis_run(&self, name: &ObjectName) -> Option<Subject<AnalysisRun>> {
         let entry = self.runs.get(name)?;
+        let label = entry.run.metadata.labels.as_ref().and_then(|all| all.get(labels::INSTANCE_ID));
+        if label != self.filter.instance_id.as_ref() {
+            return None;
+        }
         Some(Subject { object: entry.run.clone(), status: entry.status.clone() })
     }
 

@@ -25,14 +25,24 @@ pub(crate) fn establish(scene: &Scene<'_>, state: &mut State) -> Vec<Planned> {
     let mut effects = Vec::new();
     let number = scene.revision.number.to_string();
     let rollout = &scene.observed.rollout;
-    let recorded = rollout.metadata.annotations.as_ref().and_then(|annotations| annotations.get(labels::REVISION));
+    let recorded = |key: &str| rollout.metadata.annotations.as_ref().and_then(|annotations| annotations.get(key));
     if !scene.spec.replicas_given {
         effects.push(quiet(Effect::SetRolloutReplicas { replicas: scene.spec.replicas }));
     }
-    if recorded != Some(&number) {
-        let annotations = BTreeMap::from([(labels::REVISION.to_owned(), number.clone())]);
+    let mut annotations = BTreeMap::new();
+    let is_new = recorded(labels::REVISION) != Some(&number);
+    if is_new {
+        annotations.insert(labels::REVISION.to_owned(), number.clone());
+    }
+    // Argo CD takes a workload for unobserved until this annotation agrees with the status.
+    let workload = scene.observed.workload.as_ref().and_then(|found| found.present());
+    let generation = workload.map(|workload| workload.generation.to_string());
+    if let Some(generation) = generation.filter(|wanted| recorded(labels::WORKLOAD_GENERATION) != Some(wanted)) {
+        annotations.insert(labels::WORKLOAD_GENERATION.to_owned(), generation);
+    }
+    if !annotations.is_empty() {
         let event = Event::normal("RolloutUpdated", format!("Rollout updated to revision {number}"));
-        effects.push(Planned { effect: Effect::AnnotateRollout { annotations }, event: Some(event) });
+        effects.push(Planned { effect: Effect::AnnotateRollout { annotations }, event: is_new.then_some(event) });
     }
     match scene.revision.replica_set {
         None => effects.push(create(scene, state)),
@@ -231,7 +241,7 @@ pub(crate) fn relabel(scene: &Scene<'_>, state: &State) -> Vec<Planned> {
         .owned()
         .filter(|rs| rs.replicas > 0 || state.is_current_or_stable(rs))
         .filter(|rs| state.is_current_or_stable(rs) || scene.is_released(rs))
-        .filter_map(|rs| super::metadata::relabel_replica_set(rs, wanted(scene, state, rs)))
+        .filter_map(|rs| super::metadata::relabel_replica_set(scene, rs, wanted(scene, state, rs)))
         .map(quiet)
         .collect()
 }

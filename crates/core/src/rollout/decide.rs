@@ -74,6 +74,7 @@ fn decide_valid(observed: &Observed, spec: &Spec) -> Plan {
 
 /// Counts progress, and aborts an update that made none for too long if the spec asks for that.
 fn take_deadline(scene: &Scene<'_>, state: &mut State) -> Deadline {
+    deadline::adopt(scene, state);
     if deadline::has_stood_still(scene, state) {
         state.progressed_at = Some(scene.observed.now);
     }

@@ -74,6 +74,7 @@ pub(super) fn violation(observed: &Observed, spec: &Spec, mesh: &Mesh<'_>, plan:
         | Effect::DeleteReplicaSet { .. }
         | Effect::RelabelPod { .. }
         | Effect::CreateAnalysisRun { .. }
+        | Effect::ClaimAnalysisRun { .. }
         | Effect::TerminateAnalysisRun { .. }
         | Effect::DeleteAnalysisRun { .. }
         | Effect::DeleteJob { .. } => None,

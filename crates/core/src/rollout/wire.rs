@@ -16,7 +16,7 @@ pub(crate) fn from_status(status: &RolloutStatus) -> State {
         step: status.current_step_index.and_then(|index| usize::try_from(index).ok()).unwrap_or(0),
         step_started_at: instant(own.step_started_at),
         aborted: status.abort.then(|| instant(status.aborted_at).unwrap_or(DateTime::UNIX_EPOCH)),
-        abort_cause: own.abort_cause,
+        abort_cause: own.abort_cause.or_else(|| abort_cause(status)),
         promote_full: status.promote_full,
         pauses: status.pause_conditions.iter().map(pause_from).collect(),
         controller_pause: status.controller_pause,
@@ -95,6 +95,13 @@ fn run_to(run: &RunRef) -> AnalysisRunRef {
         status: run.phase.clone(),
         message: Some(run.message.clone()).filter(|message| !message.is_empty()),
     }
+}
+
+/// Another controller keeps the cause of an abort in the message of condition `Progressing` alone.
+fn abort_cause(status: &RolloutStatus) -> Option<String> {
+    let aborted = status.conditions.iter().find(|c| c.kind == "Progressing" && c.reason == "RolloutAborted")?;
+    let after = aborted.message.strip_prefix("Rollout aborted update to revision ")?;
+    after.split_once(": ").filter(|_| status.abort).map(|(_, cause)| cause.to_owned())
 }
 
 /// The progress clock is kept where upstream keeps it: the update time of condition `Progressing`.

@@ -1,9 +1,13 @@
 //! Tests of the simulator from outside: real programs against its sockets, and the real controller in its world.
 
 #[cfg(test)]
+mod adoption;
+#[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod blue_green;
+#[cfg(test)]
+mod clients;
 #[cfg(test)]
 mod git_tool;
 #[cfg(test)]

@@ -49,6 +49,7 @@ pub(crate) fn violation(observed: &Observed, spec: &Spec, services: &Services<'_
         | Effect::ApplyRoutes { .. }
         | Effect::ApplySubsets { .. }
         | Effect::CreateAnalysisRun { .. }
+        | Effect::ClaimAnalysisRun { .. }
         | Effect::TerminateAnalysisRun { .. }
         | Effect::DeleteAnalysisRun { .. }
         | Effect::DeleteJob { .. } => None,

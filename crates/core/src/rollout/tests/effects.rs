@@ -47,6 +47,15 @@ impl World {
                 change(found, &mut self.versions, self.observed.now, |object| json_patch::merge(object, patch));
             }
             Effect::CreateAnalysisRun { object } => self.create_run(object),
+            Effect::ClaimAnalysisRun { name, instance, .. } => {
+                let found = self.observed.analysis_runs.iter_mut().find(|r| r.metadata.name.as_deref() == Some(name));
+                let run_labels = &mut Arc::make_mut(found.expect("a run")).metadata.labels;
+                let run_labels = run_labels.get_or_insert_default();
+                match instance {
+                    Some(instance) => run_labels.insert(labels::INSTANCE_ID.to_owned(), instance.clone()),
+                    None => run_labels.remove(labels::INSTANCE_ID),
+                };
+            }
             Effect::TerminateAnalysisRun { name } => {
                 self.report(name, "Successful", "terminated");
                 let found = self.observed.analysis_runs.iter_mut().find(|r| r.metadata.name.as_deref() == Some(name));

@@ -1,5 +1,6 @@
 //! Whole updates without a cluster: plans come true at once, and every story comes to rest.
 
+mod adoption;
 mod analysis;
 mod blue_green;
 mod clients;
