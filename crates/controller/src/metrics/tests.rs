@@ -70,6 +70,9 @@ fn decision() -> Decision {
         analysis_runs: Vec::new(),
         names_taken: std::collections::BTreeSet::new(),
         rivals: Vec::new(),
+        experiments: Vec::new(),
+        experiment_services: BTreeMap::new(),
+        experiment_pods: Vec::new(),
         settings: rollout::observed::Settings::default(),
     };
     let facts = rollout::Facts { weight_desired: Some(20), weight_observed: Some(10), ..rollout::Facts::default() };

@@ -50,6 +50,11 @@ pub(crate) fn violation(observed: &Observed, spec: &Spec, services: &Services<'_
         | Effect::ScaleDeployment { .. }
         | Effect::ApplyRoutes { .. }
         | Effect::ApplySubsets { .. }
+        | Effect::CreateService { .. }
+        | Effect::DeleteService { .. }
+        | Effect::CreateExperiment { .. }
+        | Effect::TerminateExperiment { .. }
+        | Effect::DeleteExperiment { .. }
         | Effect::CreateAnalysisRun { .. }
         | Effect::ClaimAnalysisRun { .. }
         | Effect::TerminateAnalysisRun { .. }

@@ -165,6 +165,9 @@ impl World {
             analysis_runs: Vec::new(),
             names_taken: BTreeSet::new(),
             rivals: Vec::new(),
+            experiments: Vec::new(),
+            experiment_services: BTreeMap::new(),
+            experiment_pods: Vec::new(),
             settings: Settings::default(),
             rollout: Arc::new(rollout),
         }
