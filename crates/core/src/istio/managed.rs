@@ -80,8 +80,11 @@ pub fn without(vs: &Value, names: &[String]) -> Value {
     if let Some(annotations) = vs.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
         annotations.remove(MANAGED_ROUTES);
     }
-    if vs.pointer("/metadata/annotations").and_then(Value::as_object).is_some_and(Map::is_empty) {
-        vs["metadata"]["annotations"] = Value::Null;
+    // An object that has none and one whose last was taken away are the same.
+    if let Some(metadata) = vs.get_mut("metadata").and_then(Value::as_object_mut)
+        && metadata.get("annotations").is_some_and(|all| all.as_object().is_none_or(Map::is_empty))
+    {
+        metadata.remove("annotations");
     }
     vs
 }

@@ -107,6 +107,13 @@ pub enum Hold {
         /// Kind and name.
         object: String,
     },
+    /// An AnalysisRun cannot be made, as something that it needs is not there.
+    RunNotMade {
+        /// Its name.
+        run: String,
+        /// The field that asks for it, and what is missing.
+        why: String,
+    },
     /// A ReplicaSet does not yet exist, or its status does not speak of its present spec.
     ReplicaSetNotSettled {
         /// Its name.
@@ -138,7 +145,7 @@ impl Hold {
             Hold::AnalysisRunning { .. } => "AnalysisRunning",
             Hold::NoData { .. } => "NoData",
             Hold::SourceDown { .. } => "SourceDown",
-            Hold::MissingObject { .. } => "MissingObject",
+            Hold::MissingObject { .. } | Hold::RunNotMade { .. } => "MissingObject",
             Hold::ReplicaSetNotSettled { .. } => "ReplicaSetNotSettled",
             Hold::UnsafePlan { .. } => "UnsafePlan",
         }
@@ -163,6 +170,7 @@ impl Hold {
             | Hold::Propagating { .. }
             | Hold::AnalysisRunning { .. }
             | Hold::MissingObject { .. }
+            | Hold::RunNotMade { .. }
             | Hold::ReplicaSetNotSettled { .. }
             | Hold::UnsafePlan { .. } => false,
         }
@@ -221,6 +229,7 @@ impl fmt::Display for Hold {
                 )
             }
             Hold::MissingObject { object } => write!(f, "{object} does not exist"),
+            Hold::RunNotMade { run, why } => write!(f, "analysis {run} cannot be made yet: {why}"),
             Hold::ReplicaSetNotSettled { replica_set } => {
                 write!(f, "ReplicaSet {replica_set} has not caught up with its spec")
             }

@@ -51,6 +51,7 @@ fn of_hold(hold: &Hold) -> Option<Wake> {
         | Hold::NoData { .. }
         | Hold::SourceDown { .. }
         | Hold::MissingObject { .. }
+        | Hold::RunNotMade { .. }
         | Hold::ReplicaSetNotSettled { .. }
         | Hold::UnsafePlan { .. } => None,
     }
