@@ -77,14 +77,14 @@ pub fn without(vs: &Value, names: &[String]) -> Value {
     if let Some(routes) = vs.pointer_mut("/spec/http").and_then(Value::as_array_mut) {
         routes.retain(|route| !bears_one_of(route, names));
     }
-    if let Some(annotations) = vs.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
-        annotations.remove(MANAGED_ROUTES);
-    }
-    // An object that has none and one whose last was taken away are the same.
     if let Some(metadata) = vs.get_mut("metadata").and_then(Value::as_object_mut)
-        && metadata.get("annotations").is_some_and(|all| all.as_object().is_none_or(Map::is_empty))
+        && let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut)
     {
-        metadata.remove("annotations");
+        annotations.remove(MANAGED_ROUTES);
+        // Whether there are none or an empty map of them says the same.
+        if annotations.is_empty() {
+            metadata.remove("annotations");
+        }
     }
     vs
 }
