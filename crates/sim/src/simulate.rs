@@ -127,12 +127,13 @@ pub async fn simulate(options: Options, tell: &mut dyn FnMut(&Entry)) -> Result<
         }
     }
     let horizon = began + options.horizon;
-    let end = story.unfold(&mut world, (horizon, options.promote_after), &mut |entry| {
+    let mut hear = |entry: Option<Entry>| {
         tell_all(&timeline, tell);
         if let Some(entry) = entry {
             tell(&entry);
         }
-    });
+    };
+    let end = story.unfold(&mut world, (horizon, options.promote_after), &mut hear);
     let end = end.await.map_err(StageError::from)?;
     if end.is_some() {
         let rest = world.now() + AFTERMATH;

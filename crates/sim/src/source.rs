@@ -78,7 +78,9 @@ impl Transport for SourceTransport {
             return Ok(http::Response::new(body));
         }
         if !Sources::knows(request.uri().path()) {
-            let message = format!("the simulation knows no answer of {url}; `simulate --answer` gives it one");
+            // A query may hold a secret.
+            let place = url.split('?').next().unwrap_or_default();
+            let message = format!("the simulation knows no answer of {place}; `simulate --answer` gives it one");
             return Err(TransportError { kind: TransportErrorKind::Dns, message });
         }
         Ok(self.sources.respond(&request, self.clock.now()))
@@ -109,7 +111,7 @@ mod tests {
         let cases = [
             ("http://a/x?y=1", Ok("short")),
             ("http://a/long/er", Ok("long")),
-            ("http://b/", Err("the simulation knows no answer of http://b/; `simulate --answer` gives it one")),
+            ("http://b/?secret", Err("the simulation knows no answer of http://b/; `simulate --answer` gives it one")),
         ];
         for (url, wanted) in cases {
             let request = http::Request::get(url).body(Bytes::new()).expect("a request");
