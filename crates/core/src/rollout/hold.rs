@@ -118,6 +118,13 @@ pub enum Hold {
         /// Kind and name.
         object: String,
     },
+    /// An AnalysisRun cannot be made, as something that it needs is not there.
+    RunNotMade {
+        /// Its name.
+        run: String,
+        /// The field that asks for it, and what is missing.
+        why: String,
+    },
     /// A ReplicaSet does not yet exist, or its status does not speak of its present spec.
     ReplicaSetNotSettled {
         /// Its name.
@@ -151,7 +158,7 @@ impl Hold {
             Hold::NoData { .. } => "NoData",
             Hold::SourceDown { .. } => "SourceDown",
             Hold::Restarting { .. } => "Restarting",
-            Hold::MissingObject { .. } => "MissingObject",
+            Hold::MissingObject { .. } | Hold::RunNotMade { .. } => "MissingObject",
             Hold::ReplicaSetNotSettled { .. } => "ReplicaSetNotSettled",
             Hold::UnsafePlan { .. } => "UnsafePlan",
         }
@@ -178,6 +185,7 @@ impl Hold {
             | Hold::Restarting { .. }
             | Hold::ExperimentRunning { .. }
             | Hold::MissingObject { .. }
+            | Hold::RunNotMade { .. }
             | Hold::ReplicaSetNotSettled { .. }
             | Hold::UnsafePlan { .. } => false,
         }
@@ -238,6 +246,7 @@ impl fmt::Display for Hold {
             }
             Hold::Restarting { left } => write!(f, "{left} pods are left to restart"),
             Hold::MissingObject { object } => write!(f, "{object} does not exist"),
+            Hold::RunNotMade { run, why } => write!(f, "analysis {run} cannot be made yet: {why}"),
             Hold::ReplicaSetNotSettled { replica_set } => {
                 write!(f, "ReplicaSet {replica_set} has not caught up with its spec")
             }

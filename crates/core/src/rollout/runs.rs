@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serin_api::{AnalysisRun, labels};
 
 use crate::analysis::holding::holding;
+use crate::field_error::FieldError;
 use crate::plan::{Effect, Event, Planned};
 use crate::rollout::Hold;
 use crate::rollout::step::Step;
@@ -88,9 +89,13 @@ pub(crate) fn start_and_end(scene: &Scene<'_>, state: &mut State, holds: &mut Ve
             && !is_final(&slot.phase)
             && find(scene, &slot.name).is_none()
         {
-            match build(scene, state, kind, &slot.name) {
+            let run = &slot.name;
+            match build(scene, state, kind, run) {
                 Ok(object) => effects.push(Planned { effect: Effect::CreateAnalysisRun { object }, event: None }),
-                Err(errors) => holds.extend(errors.into_iter().map(|e| Hold::MissingObject { object: e.to_string() })),
+                Err(errors) => {
+                    let not_made = |why: FieldError| Hold::RunNotMade { run: run.clone(), why: why.to_string() };
+                    holds.extend(errors.into_iter().map(not_made));
+                }
             }
         }
     }

@@ -55,6 +55,7 @@ fn of_hold(hold: &Hold) -> Option<Wake> {
         | Hold::SourceDown { .. }
         | Hold::Restarting { .. }
         | Hold::MissingObject { .. }
+        | Hold::RunNotMade { .. }
         | Hold::ReplicaSetNotSettled { .. }
         | Hold::UnsafePlan { .. } => None,
     }

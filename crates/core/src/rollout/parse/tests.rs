@@ -561,6 +561,12 @@ fn traffic_routing_is_checked() {
         &World::new().with_canary(&json!({"trafficRouting": {"istio": null, "nginx": {"stableIngress": "x"}}})),
         &[
             "spec.strategy.canary.trafficRouting.nginx: Forbidden: nginx is not supported yet; use trafficRouting.istio",
+        ],
+    );
+    check(
+        "no router",
+        &World::new().with_canary(&json!({"trafficRouting": {"istio": null, "managedRoutes": [{"name": "x"}]}})),
+        &[
             "spec.strategy.canary.trafficRouting.istio: Required value: trafficRouting needs istio; remove trafficRouting to \
          split by numbers of pods",
         ],

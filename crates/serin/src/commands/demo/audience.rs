@@ -161,9 +161,12 @@ impl<'c> Audience<'c> {
 fn is_news(entry: &Entry) -> bool {
     match &entry.what {
         What::Event { kind, .. } => *kind == EventKind::Warning,
-        What::Phase { .. } | What::Weight { .. } | What::Step { .. } | What::Measurement { .. } | What::Hold { .. } => {
-            true
-        }
+        What::Phase { .. }
+        | What::Weight { .. }
+        | What::Step { .. }
+        | What::Measurement { .. }
+        | What::Hold { .. }
+        | What::Person { .. } => true,
     }
 }
 
