@@ -123,6 +123,7 @@ impl Lab {
                     created: self.observed.now,
                     deleting: false,
                     settled: true,
+                    min_ready_seconds: i32::try_from(object["spec"]["minReadySeconds"].as_i64().unwrap_or(0)).expect("few"),
                     replicas: i32::try_from(object["spec"]["replicas"].as_i64().expect("a number")).expect("few"),
                     replicas_actual: 0,
                     replicas_ready: 0,

@@ -87,7 +87,7 @@ fn the_generation_of_the_workload_is_told_to_those_who_wait_for_it() {
     );
     for generation in [7, 8] {
         let selector = json!({"matchLabels": {"app": "web"}});
-        let workload = Workload { template: template.clone(), selector, generation };
+        let workload = Workload { template: template.clone(), selector, generation, replicas: Some(3) };
         world.observed.workload = Some(Found::Present(workload));
         world.told.clear();
         world.settle();
