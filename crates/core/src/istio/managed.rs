@@ -77,11 +77,14 @@ pub fn without(vs: &Value, names: &[String]) -> Value {
     if let Some(routes) = vs.pointer_mut("/spec/http").and_then(Value::as_array_mut) {
         routes.retain(|route| !bears_one_of(route, names));
     }
-    if let Some(annotations) = vs.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+    if let Some(metadata) = vs.get_mut("metadata").and_then(Value::as_object_mut)
+        && let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut)
+    {
         annotations.remove(MANAGED_ROUTES);
-    }
-    if vs.pointer("/metadata/annotations").and_then(Value::as_object).is_some_and(Map::is_empty) {
-        vs["metadata"]["annotations"] = Value::Null;
+        // Whether there are none or an empty map of them says the same.
+        if annotations.is_empty() {
+            metadata.remove("annotations");
+        }
     }
     vs
 }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::rollout::mesh::spread_at;
 use crate::rollout::observed::ReplicaSet;
 use crate::rollout::replicas::{Size, delay_within_limit, drained, stable_is_whole};
 use crate::rollout::scene::Scene;
@@ -52,7 +53,7 @@ fn new_size(
     if !stable_is_whole(scene, state) {
         return (rs.replicas, rs.deadline());
     }
-    unless_reached(scene, services, rs, drained(scene, rs, delay))
+    unless_reached((scene, state), services, rs, drained(scene, rs, delay))
 }
 
 /// A revision that served until now keeps its pods for the scale-down delay; one that was passed over goes at once.
@@ -64,12 +65,12 @@ fn old_size(
 ) -> (i32, Option<DateTime<Utc>>) {
     let has_served = rs.deadline().is_some() || state.blue_green.retired.contains(&rs.hash);
     let delay = if has_served { delay_within_limit(scene, state, rs) } else { chrono::TimeDelta::zero() };
-    unless_reached(scene, services, rs, drained(scene, rs, delay))
+    unless_reached((scene, state), services, rs, drained(scene, rs, delay))
 }
 
 /// No pod goes while requests may reach it: not before the active Service points elsewhere, and everybody knows.
 fn unless_reached(
-    scene: &Scene<'_>,
+    (scene, state): (&Scene<'_>, &State),
     services: &Services<'_>,
     rs: &ReplicaSet,
     (replicas, deadline): (i32, Option<DateTime<Utc>>),
@@ -77,8 +78,16 @@ fn unless_reached(
     if services.reaches(&rs.hash) {
         return (rs.replicas, None);
     }
-    if replicas < rs.replicas && services.quiet_at(scene.observed).is_some() {
+    let may_be_known = services.quiet_at(scene.observed).is_some() && !is_long_retired(scene, state, rs);
+    if replicas < rs.replicas && may_be_known {
         return (rs.replicas, rs.deadline());
     }
     (replicas, deadline)
+}
+
+/// Whether a revision was out of service before the last switch already, for as long as a switch needs to spread.
+fn is_long_retired(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> bool {
+    let is_older = state.blue_green.retired.iter().rev().skip(1).any(|hash| *hash == rs.hash);
+    let since = rs.deadline().and_then(|deadline| deadline.checked_sub_signed(scene.spec.canary.scale_down_delay));
+    is_older && since.is_some_and(|since| spread_at(since, scene.observed).is_none())
 }

@@ -38,9 +38,9 @@ fn a_new_version_takes_over_and_the_old_one_goes_after_its_delay() {
     let told = [
         "RolloutUpdated: Rollout updated to revision 2".to_owned(),
         format!("NewReplicaSetCreated: Created ReplicaSet {name} (revision 2)"),
-        format!("SwitchService: Switched selector for service 'web-preview' from '{v1}' to '{v2}'"),
         format!("RolloutNotCompleted: Rollout not completed, started update to revision 2 ({v2})"),
         format!("ScalingReplicaSet: Scaled up ReplicaSet {name} (revision 2) from 0 to 5"),
+        format!("SwitchService: Switched selector for service 'web-preview' from '{v1}' to '{v2}'"),
         format!("SwitchService: Switched selector for service 'web-active' from '{v1}' to '{v2}'"),
         format!("RolloutCompleted: Rollout completed update to revision 2 ({v2}): Completed blue-green update"),
     ];
@@ -278,6 +278,24 @@ fn a_rollback_within_the_delay_is_fast() {
 }
 
 #[test]
+fn every_version_that_was_stable_and_still_waits_comes_back_fast() {
+    let mut world = deployed(&json!({"autoPromotionEnabled": false, "scaleDownDelaySeconds": 86400}));
+    for image in ["v2", "v3"] {
+        world.set_image(image);
+        world.settle();
+        world.set_status(&json!({"pauseConditions": null}));
+        world.settle();
+    }
+    world.expect("Healthy, v3 active, 5 v1, 5 v2, 5 v3");
+    let retired = |world: &World| world.status().serin.expect("ours").retired_revisions;
+    assert_eq!(retired(&world), [world.rs("v1").hash.clone(), world.rs("v2").hash.clone()]);
+    world.set_image("v1");
+    world.settle();
+    world.expect("Healthy, v1 active, 5 v1, 5 v2, 5 v3");
+    assert_eq!(retired(&world), [world.rs("v2").hash.clone(), world.rs("v3").hash.clone()]);
+}
+
+#[test]
 fn what_was_never_stable_does_not_come_back_fast() {
     let mut world = paused();
     world.set_image("v1");
@@ -329,6 +347,25 @@ fn only_so_many_old_versions_wait() {
         }
         world.wait(3);
         world.expect(line);
+    }
+}
+
+#[test]
+fn who_was_out_of_service_before_the_last_switch_need_not_wait_for_it_to_spread() {
+    for (limit, left) in [(2, [0, 5, 5]), (1, [0, 0, 5]), (0, [0, 0, 5])] {
+        let mut world = deployed(&json!({"scaleDownDelaySeconds": 86400}));
+        for image in ["v2", "v3"] {
+            world.set_image(image);
+            world.wait(60);
+        }
+        world.set_spec(&json!({"strategy": {"blueGreen": {"scaleDownDelayRevisionLimit": limit}}}));
+        world.set_image("v4");
+        world.turn();
+        while world.status().phase.as_deref() != Some("Healthy") {
+            world.turn();
+        }
+        let replicas = ["v1", "v2", "v3"].map(|image| world.rs(image).replicas);
+        assert_eq!(replicas, left, "with limit {limit}, v3 keeps its pods while requests may reach them");
     }
 }
 

@@ -42,10 +42,11 @@ fn clients_patch_the_status() {
     check("abort twice", &[json!({"abort": true}), json!({"abort": true})], aborted);
     check("retry", &[json!({"abort": true}), json!({"abort": false})], here);
     check("retry as Argo CD does", &[json!({"abort": true}), json!({"abort": null})], here);
-    check("promote what is aborted", &[json!({"abort": true}), json!({"promoteFull": true})], aborted);
+    check("promote past a step what is aborted", &[json!({"abort": true}), json!({"pauseConditions": null})], aborted);
+    check("stop and go at once", &[json!({"abort": true, "promoteFull": true})], aborted);
     check(
         "an abort that is retried takes no old promotion along",
-        &[json!({"abort": true}), json!({"promoteFull": true}), json!({"abort": false})],
+        &[json!({"abort": true, "promoteFull": true}), json!({"abort": false})],
         here,
     );
 }
@@ -59,6 +60,16 @@ fn a_promotion_in_full_skips_all_that_is_left() {
     assert!(!world.status().promote_full, "it is over");
     let completed = world.told.iter().find(|told| told.starts_with("RolloutCompleted")).expect("it is told");
     assert!(completed.ends_with(": Full promotion requested"), "{completed}");
+}
+
+#[test]
+fn a_promotion_in_full_takes_up_what_was_aborted_before() {
+    let mut world = paused();
+    world.set_status(&json!({"abort": true}));
+    world.settle();
+    world.set_status(&json!({"promoteFull": true}));
+    world.wait(60);
+    world.expect("Healthy, step 4, 0 %, 5 v2");
 }
 
 #[test]

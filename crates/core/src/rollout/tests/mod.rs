@@ -13,6 +13,7 @@ mod managed;
 mod overwrites;
 mod revisions;
 mod scaling;
+mod stories;
 mod updates;
 mod walks;
 mod wire;
