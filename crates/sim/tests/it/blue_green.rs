@@ -100,6 +100,24 @@ fn the_next_version_and_the_one_before_may_come_at_any_moment() {
 }
 
 #[test]
+fn a_service_that_is_named_no_longer_selects_as_its_author_wrote_it() {
+    tell(async {
+        let mut bench = Bench::of("blue_green").await;
+        let steps = json!([{"setWeight": 50}, {"pause": {}}]);
+        bench.patch(&json!({"spec": {"strategy": {"blueGreen": null, "canary": {"steps": steps}}}}));
+        bench.deploy("v2");
+        bench.settle().await;
+        assert_eq!((selected(&bench, "cart"), selected(&bench, "cart-preview")), (String::new(), String::new()));
+        bench.phase_is("Paused").await;
+        assert_eq!(bench.status("/updatedReplicas"), 2, "{}", bench.told());
+        assert_eq!(bench.status("/blueGreen"), json!(null));
+        bench.annotate("serin.dev/promote-full", "now");
+        bench.healthy().await;
+        bench.assert_all_routed("another strategy");
+    });
+}
+
+#[test]
 fn nobody_is_scaled_down_while_the_switch_is_refused() {
     tell(async {
         let mut bench = Bench::of("blue_green").await;

@@ -57,9 +57,9 @@ fn phases_and_conditions_follow_an_update() {
             ("Completed", "True RolloutCompleted"),
             ("Healthy", "True RolloutHealthy"),
             ("Available", "True AvailableReason"),
-            ("Paused", "False RolloutPaused"),
         ];
         assert_conditions(&bench, &healthy);
+        assert_conditions(&bench, &[("Paused", "")]);
         bench.deploy("v2");
         bench.settle().await;
         assert_eq!(
@@ -77,8 +77,29 @@ fn phases_and_conditions_follow_an_update() {
         bench.annotate("serin.dev/promote-full", "now");
         bench.healthy().await;
         assert_conditions(&bench, &healthy);
+        assert_conditions(&bench, &[("Paused", "False RolloutPaused")]);
         assert_eq!(bench.weight(), 0);
         bench.assert_all_routed("an update");
+    });
+}
+
+#[test]
+fn a_destination_rule_that_is_named_no_longer_is_as_its_author_wrote_it() {
+    tell(async {
+        let mut all = unhurried();
+        let written = object_mut(&mut all, "DestinationRule").clone();
+        let mut bench = Bench::up(&all, WorldConfig::default()).await;
+        assert_eq!(json!(bench.subset_hash("stable")), bench.status("/stableRS"));
+        bench.patch(&json!({"spec": {"strategy": {"canary": {"trafficRouting": null}}}}));
+        bench.settle().await;
+        let rule = bench.get(&DESTINATION_RULES, "checkout");
+        assert_eq!(rule["spec"], written["spec"], "in the same moment");
+        assert_eq!(rule["metadata"]["annotations"], written["metadata"]["annotations"]);
+        bench.healthy().await;
+        let writes = bench.cluster().writes().len();
+        bench.pass(60).await;
+        assert_eq!(bench.cluster().writes().len(), writes, "nothing is left to do");
+        bench.assert_all_routed("a spec without traffic routing");
     });
 }
 
