@@ -9,6 +9,7 @@ mod effects;
 mod guard;
 mod lag;
 mod managed;
+mod named_services;
 mod overwrites;
 mod revisions;
 mod scaling;
