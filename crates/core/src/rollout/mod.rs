@@ -22,6 +22,7 @@ mod left_behind;
 mod managed;
 mod mesh;
 mod metadata;
+mod named_services;
 pub mod observed;
 mod overwritten;
 pub mod parse;

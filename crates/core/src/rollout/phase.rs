@@ -7,6 +7,7 @@ use super::conditions::abort_message;
 use super::deadline::{self, Deadline};
 use super::extras;
 use super::managed;
+use super::named_services;
 use super::restart;
 use super::scene::Scene;
 use super::state::State;
@@ -34,6 +35,9 @@ pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, hol
     let updated = scene.new_replica_set().map_or(0, |rs| rs.replicas_actual);
     let updated_available = scene.new_replica_set().map_or(0, |rs| rs.replicas_available);
     let all: i32 = scene.owned().map(|rs| rs.replicas_actual).sum();
+    if state.aborted.is_some() && !named_services::point(scene, state).is_empty() {
+        return Phase::new("Progressing", "canary service cutover pending");
+    }
     if state.aborted.is_some() {
         return Phase::new("Degraded", format!("RolloutAborted: {}", abort_message(scene, state)));
     }

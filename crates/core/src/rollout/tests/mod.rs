@@ -13,6 +13,7 @@ mod guard;
 mod lab;
 mod lag;
 mod managed;
+mod named_services;
 mod neighbours;
 mod overwrites;
 mod ping_pong;

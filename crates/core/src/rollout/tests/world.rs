@@ -130,6 +130,13 @@ impl World {
         world
     }
 
+    /// Without traffic routing, with Services beside the pods.
+    pub(super) fn named_services() -> Self {
+        let mut world = World::basic().canary(&json!({"canaryService": "web-canary", "stableService": "web-stable"}));
+        world.put_services();
+        world
+    }
+
     /// Switched by Services.
     pub(super) fn blue_green() -> Self {
         let blue_green = json!({"activeService": "web-active", "previewService": "web-preview"});
