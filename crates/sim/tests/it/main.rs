@@ -11,6 +11,8 @@ mod clients;
 #[cfg(test)]
 mod experiments;
 #[cfg(test)]
+mod general;
+#[cfg(test)]
 mod git_tool;
 #[cfg(test)]
 mod golden;
