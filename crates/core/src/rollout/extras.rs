@@ -133,7 +133,8 @@ pub(crate) fn patch(
     (extras, weight): (&Extras, Option<i32>),
 ) -> Vec<Value> {
     let alone = || {
-        let patch = |weight| set_weights(&routed.raw.object, &routed.raw.version, &routed.routes(), &mesh.sides, weight);
+        let patch =
+            |weight| set_weights(&routed.raw.object, &routed.raw.version, &routed.routes(), &mesh.sides, weight);
         weight.and_then(|weight| patch(weight).ok()).unwrap_or_default()
     };
     let mut operations = operations(scene, mesh, routed, extras);

@@ -50,13 +50,12 @@ pub(crate) fn guard(observed: &Observed, spec: &Spec, plan: Plan) -> Plan {
 pub(super) fn violation(observed: &Observed, spec: &Spec, mesh: &Mesh<'_>, plan: &Plan) -> Option<String> {
     let pods = pods_after(observed, plan);
     let end_loses_all = || role_without_pods(observed, mesh, &pods);
-    if plan
-        .effects
-        .iter()
-        .any(|planned| matches!(planned.effect, Effect::RelabelPod { .. } | Effect::EvictPod { .. }))
+    if plan.effects.iter().any(|planned| matches!(planned.effect, Effect::RelabelPod { .. } | Effect::EvictPod { .. }))
         && let Some(role) = end_loses_all()
     {
-        return Some(format!("relabelling or evicting pods would leave the {role} side with traffic and without ready pods"));
+        return Some(format!(
+            "relabelling or evicting pods would leave the {role} side with traffic and without ready pods"
+        ));
     }
     plan.effects.iter().find_map(|planned| match &planned.effect {
         Effect::ApplyRoutes { namespace, name, patch } => {
@@ -159,7 +158,10 @@ fn routes_violation(observed: &Observed, mesh: &Mesh<'_>, routed: &Routed<'_>, p
         let object = experiments::without(object, &mesh.services());
         without_weights(&managed::without(&object, &routed.selection.managed))
     };
-    if base != routed.base.len() || foreign_changes(mesh, routed, (&object, &weights)) || ours(&object) != ours(&routed.raw.object) {
+    if base != routed.base.len()
+        || foreign_changes(mesh, routed, (&object, &weights))
+        || ours(&object) != ours(&routed.raw.object)
+    {
         return Some("a route patch would change more than our weights".to_owned());
     }
     if let Some(rule) = extras::violation(observed, mesh, routed, &object) {

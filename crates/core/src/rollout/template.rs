@@ -12,8 +12,8 @@ use serin_api::labels::POD_TEMPLATE_HASH;
 use crate::rollout::parse::Metadata;
 use crate::rollout::step::Steps;
 
-pub use tolerated::tolerated;
 use go_json::GO_ESCAPES;
+pub use tolerated::tolerated;
 
 /// The hash of a pod template, 8 to 10 characters fit for names and labels; `collision_count` makes another of the same.
 ///
