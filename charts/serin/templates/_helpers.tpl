@@ -68,6 +68,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch, patch]
+# spec.restartAt: disruption budgets have the last word.
+- apiGroups: [""]
+  resources: [pods/eviction]
+  verbs: [create]
 # The selector of host-level splitting.
 - apiGroups: [""]
   resources: [services]

@@ -94,6 +94,17 @@ impl Cluster {
                 self.send(Call::new("patch", &resource, name, operation), Method::PATCH, &path, Body::JsonPatch(&body))
                     .await
             }
+            Verb::Evict { uid } => {
+                let operation = format!("evict {} {name}", resource.kind);
+                let body = json!({
+                    "apiVersion": "policy/v1",
+                    "kind": "Eviction",
+                    "metadata": {"name": name.name, "namespace": name.namespace},
+                    "deleteOptions": {"preconditions": {"uid": uid}},
+                });
+                let path = format!("{}/eviction", resource.path(name));
+                self.send(Call::new("evict", &resource, name, operation), Method::POST, &path, Body::Json(&body)).await
+            }
             Verb::Delete { uid } => {
                 let operation = format!("delete {} {name}", resource.kind);
                 let body = json!({

@@ -57,7 +57,7 @@ pub struct Written {
     pub kind: Kind,
     /// Namespace and name.
     pub name: ObjectName,
-    /// `create`, `patch` or `delete`.
+    /// `create`, `patch`, `delete` or `evict`.
     pub verb: &'static str,
     /// What the caches have to show before the next decision.
     pub mark: Mark,
@@ -112,11 +112,18 @@ impl Executor {
         }
         let mut told = Vec::new();
         for order in &orders.effects {
-            match self.bring_about(&orders.subject, &order.write).await {
-                Ok(written) => {
+            let done = match &order.write.verb {
+                Verb::Evict { uid } => self.evict(&orders.subject, &order.write, uid).await,
+                Verb::Create(_) | Verb::MergePatch(_) | Verb::JsonPatch(_) | Verb::Delete { .. } => {
+                    self.bring_about(&orders.subject, &order.write).await.map(Some)
+                }
+            };
+            match done {
+                Ok(Some(written)) => {
                     report.writes.push(written);
                     told.extend(&order.event);
                 }
+                Ok(None) => {}
                 Err(outcome) => {
                     report.outcome = outcome;
                     break;
@@ -181,7 +188,7 @@ impl Executor {
         let error = match self.cluster.write(write, &name).await {
             Ok(object) => {
                 return Ok(match &write.verb {
-                    Verb::Delete { uid } => deleted(kind, &name, uid),
+                    Verb::Delete { uid } | Verb::Evict { uid } => deleted(kind, &name, uid),
                     Verb::Create(_) | Verb::MergePatch(_) | Verb::JsonPatch(_) => written(kind, &name, verb, &object),
                 });
             }
@@ -224,7 +231,7 @@ impl Executor {
         Err(Outcome::Failed(Error::NameTaken { operation: format!("create {kind} {name}"), owner }))
     }
 
-    fn check_leadership(&self) -> Result<(), Outcome> {
+    pub(crate) fn check_leadership(&self) -> Result<(), Outcome> {
         if self.leadership.may_write() { Ok(()) } else { Err(Outcome::Fenced) }
     }
 }
@@ -238,12 +245,12 @@ fn template_hash(object: &Value) -> Option<&str> {
     object.get("metadata")?.get("labels")?.get(labels::POD_TEMPLATE_HASH)?.as_str()
 }
 
-fn written(kind: Kind, name: &ObjectName, verb: &'static str, object: &Value) -> Written {
+pub(crate) fn written(kind: Kind, name: &ObjectName, verb: &'static str, object: &Value) -> Written {
     let version = object.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default();
     Written { kind, name: name.clone(), verb, mark: Mark::Version(version.to_owned()) }
 }
 
-fn deleted(kind: Kind, name: &ObjectName, uid: &str) -> Written {
+pub(crate) fn deleted(kind: Kind, name: &ObjectName, uid: &str) -> Written {
     Written { kind, name: name.clone(), verb: "delete", mark: Mark::Gone(uid.to_owned()) }
 }
 
@@ -252,6 +259,7 @@ fn verb_name(verb: &Verb) -> &'static str {
         Verb::Create(_) => "create",
         Verb::MergePatch(_) | Verb::JsonPatch(_) => "patch",
         Verb::Delete { .. } => "delete",
+        Verb::Evict { .. } => "evict",
     }
 }
 

@@ -71,6 +71,13 @@ pub enum Effect {
         /// Annotations to set, or with `None` to remove.
         annotations: BTreeMap<String, Option<String>>,
     },
+    /// Asks for a pod to be evicted; a disruption budget may refuse it, which is no failure.
+    EvictPod {
+        /// Name of the pod.
+        name: String,
+        /// Its UID, a precondition.
+        uid: String,
+    },
     /// Sets weights of a VirtualService.
     ApplyRoutes {
         /// Namespace of the VirtualService, which need not be the Rollout's.
@@ -154,7 +161,7 @@ pub struct Write {
     pub verb: Verb,
 }
 
-/// The four requests that effects are made of.
+/// The five requests that effects are made of.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verb {
     /// POST of a whole object. AlreadyExists with the same owner counts as done.
@@ -163,6 +170,11 @@ pub enum Verb {
     MergePatch(Value),
     /// PATCH with `application/json-patch+json`; a failed `test` is a conflict.
     JsonPatch(Vec<Value>),
+    /// POST of an eviction with a UID precondition. NotFound counts as done; 429, by which disruption budgets refuse, too.
+    Evict {
+        /// UID that the pod must have.
+        uid: String,
+    },
     /// DELETE with a UID precondition, in the background. NotFound counts as done.
     Delete {
         /// UID that the object must have.
@@ -207,6 +219,7 @@ impl Effect {
                 name,
                 Verb::MergePatch(json!({"metadata": {"uid": uid, "labels": labels, "annotations": annotations}})),
             ),
+            Effect::EvictPod { name, uid } => own(Target::Pod, name, Verb::Evict { uid: uid.clone() }),
             Effect::ApplyRoutes { namespace, name, patch } => Write {
                 target: Target::VirtualService,
                 namespace: Some(namespace.clone()),

@@ -129,6 +129,7 @@ pub(super) fn pod(object: &Value, replica_set: String, now: DateTime<Utc>) -> Po
         name: text(metadata, "name"),
         uid: text(metadata, "uid"),
         replica_set,
+        created: time(metadata, "creationTimestamp").unwrap_or(DateTime::UNIX_EPOCH),
         labels: labels_of(object),
         annotations: annotations_of(metadata),
         ready: true_condition(status, "Ready").is_some(),

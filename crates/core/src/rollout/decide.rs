@@ -10,7 +10,8 @@ use super::mesh::Mesh;
 use super::scene::Scene;
 use super::state::State;
 use super::{
-    blue_green, children, commands, history, invalid, left_behind, overwritten, runs, safety, status, steps, traffic, wake,
+    blue_green, children, commands, history, invalid, left_behind, overwritten, restart, runs, safety, status, steps,
+    traffic, wake,
 };
 
 /// What should happen to a Rollout next.
@@ -110,6 +111,8 @@ fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<P
     effects.extend(runs::start_and_end(scene, state, holds));
     effects.extend(history::clear_away(scene, state));
     effects.extend(children::forget(scene, state));
+    // What a budget may refuse comes last, so that nothing waits for it.
+    effects.extend(restart::plan(scene, state, holds));
     effects
 }
 

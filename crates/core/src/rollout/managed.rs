@@ -14,6 +14,7 @@ use crate::rollout::Hold;
 
 use super::mesh::{Mesh, Role, Routed};
 use super::replicas::canary_wanted;
+use super::rollback::is_hurried;
 use super::scene::Scene;
 use super::state::State;
 use super::traffic::is_stripped;
@@ -29,7 +30,7 @@ pub(crate) struct Managed {
 
 /// The routes that the steps ask for, as far as the canary can answer what they bring.
 pub(crate) fn wanted(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> Managed {
-    let is_under_way = state.is_updating() && !state.promote_full;
+    let is_under_way = state.is_updating() && !is_hurried(scene, state);
     let routes = if is_under_way { scene.spec.canary.steps.routes_at(state.step) } else { Vec::new() };
     // Whoever wants no canary pods at all wants nobody to be sent to them.
     let empty = routes.is_empty() || canary_wanted(scene, state) == 0;

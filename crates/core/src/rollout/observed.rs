@@ -196,6 +196,8 @@ pub struct Pod {
     pub uid: String,
     /// Name of the ReplicaSet that controls it.
     pub replica_set: String,
+    /// `metadata.creationTimestamp`.
+    pub created: DateTime<Utc>,
     /// `metadata.labels`.
     pub labels: BTreeMap<String, String>,
     /// `metadata.annotations`.

@@ -16,7 +16,7 @@ mod workload;
 
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use serin_api::{RolloutAnalysis, RolloutSpec, TcpRoute, TlsRoute};
 
@@ -56,6 +56,10 @@ pub struct Spec {
     pub progress_deadline_abort: bool,
     /// Numbers of successful and of all other finished AnalysisRuns that are kept.
     pub analysis_history: (i32, i32),
+    /// How many revisions a return to an earlier one may leave out without running the steps; `None` for none.
+    pub rollback_window: Option<usize>,
+    /// Pods that were created before this time are restarted.
+    pub restart_at: Option<DateTime<Utc>>,
     /// How a new version replaces the old one. Of a blue-green strategy, the fields that mean the same there: metadata of
     /// the preview (as canary) and of the active revision (as stable), and delays before pods go.
     pub canary: Canary,
@@ -236,6 +240,8 @@ pub fn parse(observed: &Observed) -> Result<Spec, Vec<FieldError>> {
             progress_deadline: TimeDelta::seconds(i64::from(numbers.progress_deadline_seconds)),
             progress_deadline_abort: wire.progress_deadline_abort,
             analysis_history: numbers.analysis_history,
+            rollback_window: numbers.rollback_window,
+            restart_at: wire.restart_at.map(|time| time.0),
             canary,
             blue_green,
         }),
@@ -301,6 +307,7 @@ struct Numbers {
     revision_history_limit: i32,
     progress_deadline_seconds: i32,
     analysis_history: (i32, i32),
+    rollback_window: Option<usize>,
 }
 
 impl Numbers {
@@ -323,6 +330,9 @@ impl Numbers {
                     .not_negative("spec.analysis.unsuccessfulRunHistoryLimit", history.unsuccessful_run_history_limit)
                     .unwrap_or(5),
             ),
+            rollback_window: report
+                .not_negative("spec.rollbackWindow.revisions", wire.rollback_window.as_ref().and_then(|w| w.revisions))
+                .and_then(|revisions| usize::try_from(revisions).ok()),
         };
         if numbers.progress_deadline_seconds <= numbers.min_ready_seconds {
             let value = numbers.progress_deadline_seconds;

@@ -19,6 +19,8 @@ mod live;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod restarts;
+#[cfg(test)]
 mod routes;
 #[cfg(test)]
 mod shapes;

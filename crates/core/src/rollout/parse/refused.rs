@@ -23,10 +23,8 @@ const fn refused(field: &'static str, instead: &'static str) -> Refused {
 }
 
 /// All fields that are refused for now.
-pub const REFUSED: [Refused; 18] = [
+pub const REFUSED: [Refused; 16] = [
     refused("spec.strategy.blueGreen.antiAffinity", "remove it; write the affinity into the pod template"),
-    refused("spec.rollbackWindow", "remove it; a rollback to the stable revision skips all steps without it"),
-    refused("spec.restartAt", "remove it; restart with an annotation in the pod template"),
     Refused {
         field: "spec.workloadRef.scaleDown",
         instead: "remove it or write never; scale the workload down by hand",
@@ -56,8 +54,6 @@ const ROUTER: &str = "use trafficRouting.istio";
 /// Reports every refused field that the spec uses.
 pub(super) fn check(spec: &RolloutSpec, report: &mut Report) {
     let spec = json!({"spec": {
-        "rollbackWindow": spec.rollback_window,
-        "restartAt": spec.restart_at,
         "workloadRef": spec.workload_ref,
         "strategy": spec.strategy,
     }});
@@ -98,7 +94,6 @@ mod tests {
     /// A value that a refused field can have on the wire.
     fn example(field: &str) -> Value {
         match field.rsplit('.').next().unwrap_or_default() {
-            "restartAt" => json!("2026-01-31T12:00:00Z"),
             "scaleDown" => json!("onsuccess"),
             "maxTrafficWeight" => json!(3),
             "additionalSubsetNames" => json!(["x"]),

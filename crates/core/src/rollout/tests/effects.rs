@@ -34,6 +34,11 @@ impl World {
                 merge_map(&mut pod.annotations, &json!(annotations));
                 pod.seen_at = now;
             }
+            Effect::EvictPod { name, .. } => {
+                if !self.protected {
+                    self.observed.pods.retain(|pod| pod.name != *name);
+                }
+            }
             Effect::ApplyRoutes { name, patch, .. } => {
                 let found = self.observed.virtual_services.get_mut(&key(name)).expect("a VirtualService");
                 change(found, &mut self.versions, self.observed.now, |object| json_patched(object, patch));
@@ -125,6 +130,7 @@ impl World {
                     name: format!("{}-{number}-{}", rs.name, now.timestamp()),
                     uid: format!("uid-{}-{number}-{}", rs.name, now.timestamp()),
                     replica_set: rs.name.clone(),
+                    created: now,
                     labels: map(&rs.template["metadata"]["labels"]),
                     annotations: map(&rs.template["metadata"]["annotations"]),
                     ready: is_ready,

@@ -50,13 +50,14 @@ prop_compose! {
         pauses in proptest::collection::vec(pause(), 0..3),
         (background, step_run) in (option::of(run()), option::of(run())),
         blue_green in progress(),
-        (holding_since, held) in (option::of(instant()), (0..100_000_i64).prop_map(TimeDelta::seconds)),
+        (holding_since, held, restarted_at) in
+            (option::of(instant()), (0..100_000_i64).prop_map(TimeDelta::seconds), option::of(instant())),
         (available_max, progressed_at, handled) in (0..1000, option::of(instant()), handled()),
     ) -> State {
         State {
             stable_hash, current_hash, step_hash, step, step_started_at, aborted, abort_cause, promote_full, pauses,
             controller_pause, background, step_run, blue_green, holding_since, held, available_max, progressed_at, handled,
-            events: Vec::new(),
+            restarted_at, events: Vec::new(),
         }
     }
 }

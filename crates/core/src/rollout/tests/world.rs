@@ -23,6 +23,8 @@ pub(super) struct World {
     pub(super) observed: Observed,
     /// Everything that was told so far, as `Reason: message`.
     pub(super) told: Vec<String>,
+    /// Whether a disruption budget refuses every eviction.
+    pub(super) protected: bool,
     /// Images whose pods never become ready.
     pub(super) broken: BTreeSet<String>,
     /// How many pods of an image become ready.
@@ -65,6 +67,7 @@ impl World {
         World {
             observed,
             told: Vec::new(),
+            protected: false,
             broken: BTreeSet::new(),
             ready_max: BTreeMap::new(),
             lag: Lag::default(),
@@ -293,6 +296,11 @@ impl World {
     /// The status as last written.
     pub(super) fn status(&self) -> RolloutStatus {
         self.observed.rollout.status.clone().unwrap_or_default()
+    }
+
+    /// `spec.restartAt`.
+    pub(super) fn restart_at(&self) -> Option<DateTime<Utc>> {
+        self.observed.rollout.spec.restart_at.map(|time| time.0)
     }
 
     /// What clients see, in one line.
