@@ -114,9 +114,11 @@ impl Executor {
         for order in &orders.effects {
             let done = match &order.write.verb {
                 Verb::Evict { uid } => self.evict(&orders.subject, &order.write, uid).await,
-                Verb::Create(_) | Verb::MergePatch(_) | Verb::JsonPatch(_) | Verb::Delete { .. } => {
-                    self.bring_about(&orders.subject, &order.write).await.map(Some)
-                }
+                Verb::Create(_)
+                | Verb::MergePatch(_)
+                | Verb::JsonPatch(_)
+                | Verb::Scale { .. }
+                | Verb::Delete { .. } => self.bring_about(&orders.subject, &order.write).await.map(Some),
             };
             match done {
                 Ok(Some(written)) => {
@@ -189,7 +191,9 @@ impl Executor {
             Ok(object) => {
                 return Ok(match &write.verb {
                     Verb::Delete { uid } | Verb::Evict { uid } => deleted(kind, &name, uid),
-                    Verb::Create(_) | Verb::MergePatch(_) | Verb::JsonPatch(_) => written(kind, &name, verb, &object),
+                    Verb::Create(_) | Verb::MergePatch(_) | Verb::JsonPatch(_) | Verb::Scale { .. } => {
+                        written(kind, &name, verb, &object)
+                    }
                 });
             }
             Err(error) => error,
@@ -198,7 +202,7 @@ impl Executor {
         match (&write.verb, error.code()) {
             (Verb::Delete { uid }, Some(404 | 409)) => Ok(deleted(kind, &name, uid)),
             (Verb::Create(object), Some(409)) => self.already_exists(write, &name, object).await,
-            (Verb::MergePatch(_) | Verb::JsonPatch(_), Some(404 | 409)) => Err(conflict()),
+            (Verb::MergePatch(_) | Verb::JsonPatch(_) | Verb::Scale { .. }, Some(404 | 409)) => Err(conflict()),
             // A failed `test` of a JSON patch is answered with 422.
             (Verb::JsonPatch(_), Some(422)) => Err(conflict()),
             (_, Some(_) | None) => Err(Outcome::Failed(error)),
@@ -257,7 +261,7 @@ pub(crate) fn deleted(kind: Kind, name: &ObjectName, uid: &str) -> Written {
 fn verb_name(verb: &Verb) -> &'static str {
     match verb {
         Verb::Create(_) => "create",
-        Verb::MergePatch(_) | Verb::JsonPatch(_) => "patch",
+        Verb::MergePatch(_) | Verb::JsonPatch(_) | Verb::Scale { .. } => "patch",
         Verb::Delete { .. } => "delete",
         Verb::Evict { .. } => "evict",
     }

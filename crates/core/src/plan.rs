@@ -78,6 +78,13 @@ pub enum Effect {
         /// Its UID, a precondition.
         uid: String,
     },
+    /// Changes the size of the Deployment that the Rollout refers to.
+    ScaleDeployment {
+        /// Name of the Deployment.
+        name: String,
+        /// Number of pods wanted.
+        replicas: i32,
+    },
     /// Sets weights of a VirtualService.
     ApplyRoutes {
         /// Namespace of the VirtualService, which need not be the Rollout's.
@@ -136,6 +143,8 @@ pub enum Target {
     ReplicaSet,
     /// core Pod.
     Pod,
+    /// apps Deployment.
+    Deployment,
     /// core Service.
     Service,
     /// networking.istio.io VirtualService.
@@ -161,7 +170,7 @@ pub struct Write {
     pub verb: Verb,
 }
 
-/// The five requests that effects are made of.
+/// The six requests that effects are made of.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verb {
     /// POST of a whole object. AlreadyExists with the same owner counts as done.
@@ -170,6 +179,11 @@ pub enum Verb {
     MergePatch(Value),
     /// PATCH with `application/json-patch+json`; a failed `test` is a conflict.
     JsonPatch(Vec<Value>),
+    /// PATCH of the subresource `scale`, which changes the number of pods and nothing else.
+    Scale {
+        /// Number of pods wanted.
+        replicas: i32,
+    },
     /// POST of an eviction with a UID precondition. NotFound counts as done; 429, by which disruption budgets refuse, too.
     Evict {
         /// UID that the pod must have.
@@ -220,6 +234,9 @@ impl Effect {
                 Verb::MergePatch(json!({"metadata": {"uid": uid, "labels": labels, "annotations": annotations}})),
             ),
             Effect::EvictPod { name, uid } => own(Target::Pod, name, Verb::Evict { uid: uid.clone() }),
+            Effect::ScaleDeployment { name, replicas } => {
+                own(Target::Deployment, name, Verb::Scale { replicas: *replicas })
+            }
             Effect::ApplyRoutes { namespace, name, patch } => Write {
                 target: Target::VirtualService,
                 namespace: Some(namespace.clone()),

@@ -152,6 +152,8 @@ pub(super) fn workload(kind: Kind, object: &Value) -> Found<Workload> {
         template: template.clone(),
         selector: selector.cloned().unwrap_or(Value::Null),
         generation: object.get("metadata").map_or(0, |metadata| integer(metadata, "generation")),
+        replicas: (kind == Kind::Deployment)
+            .then(|| object.pointer("/spec/replicas").and_then(Value::as_i64).map_or(1, to_i32)),
     })
 }
 

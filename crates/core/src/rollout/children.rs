@@ -9,14 +9,21 @@ use serin_api::labels;
 use crate::plan::{Effect, Event, Planned};
 use crate::rollout::observed::ReplicaSet;
 
+use super::affinity;
 use super::metadata::{inject, wanted};
 use super::replicas::{Size, canary_wanted, sizes};
 use super::scene::Scene;
 use super::state::State;
 
 /// Annotations of the Rollout that are its own, and not copied to its ReplicaSets.
-const NOT_COPIED: [&str; 5] =
-    [labels::LAST_APPLIED, labels::REVISION, labels::REVISION_HISTORY, labels::DESIRED_REPLICAS, labels::NOTIFIED];
+const NOT_COPIED: [&str; 6] = [
+    labels::LAST_APPLIED,
+    labels::REVISION,
+    labels::REVISION_HISTORY,
+    labels::DESIRED_REPLICAS,
+    labels::NOTIFIED,
+    labels::WORKLOAD_GENERATION,
+];
 /// Prefix of annotations that speak to this controller about the Rollout alone.
 const OWN_PREFIX: &str = "serin.dev/";
 
@@ -34,6 +41,7 @@ pub(crate) fn establish(scene: &Scene<'_>, state: &mut State) -> Vec<Planned> {
         let event = Event::normal("RolloutUpdated", format!("Rollout updated to revision {number}"));
         effects.push(Planned { effect: Effect::AnnotateRollout { annotations }, event: Some(event) });
     }
+    effects.extend(note_workload(scene));
     match scene.revision.replica_set {
         None => effects.push(create(scene, state)),
         Some(rs) if rs.owned && rs.revision() != scene.revision.number => effects.push(renumber(scene, rs)),
@@ -41,6 +49,16 @@ pub(crate) fn establish(scene: &Scene<'_>, state: &mut State) -> Vec<Planned> {
     }
     effects.extend(adopt(scene));
     effects
+}
+
+/// Clients hold the generation of the workload that the Rollout has in its annotation against the one in its status.
+fn note_workload(scene: &Scene<'_>) -> Option<Planned> {
+    let generation = scene.observed.workload.as_ref()?.present()?.generation.to_string();
+    let recorded = scene.observed.rollout.metadata.annotations.as_ref()?.get(labels::WORKLOAD_GENERATION);
+    (recorded != Some(&generation)).then(|| {
+        let annotations = BTreeMap::from([(labels::WORKLOAD_GENERATION.to_owned(), generation)]);
+        quiet(Effect::AnnotateRollout { annotations })
+    })
 }
 
 /// Orphans that match the selector are taken over, as what a Rollout of the same name left behind.
@@ -149,7 +167,8 @@ fn object(scene: &Scene<'_>, state: &State, replicas: i32) -> Value {
     let canary = &scene.spec.canary;
     let is_canary = !state.is_initial() && !state.is_promoted();
     let metadata = if is_canary { &canary.canary_metadata } else { &canary.stable_metadata };
-    let (mut template, mut annotations) = inject(&scene.spec.template, metadata);
+    let (template, mut annotations) = inject(&scene.spec.template, metadata);
+    let mut template = affinity::inject(scene, state, &template);
     let mut pod_labels = template.pointer("/metadata/labels").and_then(Value::as_object).cloned().unwrap_or_default();
     pod_labels.insert(labels::POD_TEMPLATE_HASH.to_owned(), json!(hash));
     if template.is_object() {

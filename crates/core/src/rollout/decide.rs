@@ -10,8 +10,8 @@ use super::mesh::Mesh;
 use super::scene::Scene;
 use super::state::State;
 use super::{
-    blue_green, children, commands, history, invalid, left_behind, overwritten, restart, runs, safety, status, steps,
-    traffic, wake,
+    affinity, blue_green, children, commands, history, invalid, left_behind, overwritten, ping_pong, restart, runs,
+    safety, status, steps, traffic, wake, workload,
 };
 
 /// What should happen to a Rollout next.
@@ -46,7 +46,7 @@ fn first_sight(observed: &Observed) -> Option<Event> {
 
 /// State → commands → analysis results → deadline → steps → children, traffic, runs → status.
 fn decide_valid(observed: &Observed, spec: &Spec) -> Plan {
-    let scene = Scene::new(observed, spec);
+    let mut scene = Scene::new(observed, spec);
     let mut state = State::read(&scene);
     commands::heed_clients(&scene, &mut state);
     commands::carry_out(&scene, &mut state);
@@ -57,6 +57,11 @@ fn decide_valid(observed: &Observed, spec: &Spec) -> Plan {
         Some(services) => blue_green::advance(&scene, &mut state, services),
         None => steps::advance(&scene, &mut state),
     };
+    // What is done from here on counts on the roles that the Services have after a promotion.
+    let swapped = ping_pong::swapped(&scene, &state);
+    if let Some(spec) = &swapped {
+        scene = Scene::new(observed, spec);
+    }
     let effects = effects(&scene, &mut state, &mut holds);
     let deadline = if state.is_promoted() { Deadline::NotRunning } else { deadline };
     let facts = facts(&scene, &state);
@@ -95,6 +100,7 @@ fn take_deadline(scene: &Scene<'_>, state: &mut State) -> Deadline {
 fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<Planned> {
     let mut effects = left_behind::lift(scene);
     effects.extend(children::establish(scene, state));
+    effects.extend(affinity::refresh(scene, state));
     let (growing, shrinking) = children::resize(scene, state);
     // Templates come before sizes: the next pod is to be born in its role.
     effects.extend(children::relabel(scene, state));
@@ -111,6 +117,7 @@ fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<P
     effects.extend(runs::start_and_end(scene, state, holds));
     effects.extend(history::clear_away(scene, state));
     effects.extend(children::forget(scene, state));
+    effects.extend(workload::scale_down(scene, state));
     // What a budget may refuse comes last, so that nothing waits for it.
     effects.extend(restart::plan(scene, state, holds));
     effects

@@ -2,6 +2,7 @@
 //!
 //! Read [`decide`] first; it calls the other files in the order in which they matter.
 
+mod affinity;
 mod basic;
 mod blue_green;
 mod children;
@@ -22,6 +23,7 @@ pub mod observed;
 mod overwritten;
 pub mod parse;
 mod phase;
+mod ping_pong;
 mod replicas;
 mod restart;
 mod revision;
@@ -38,6 +40,7 @@ pub mod template;
 mod traffic;
 mod wake;
 mod wire;
+mod workload;
 
 pub use decide::decide;
 pub use hold::Hold;

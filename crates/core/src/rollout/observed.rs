@@ -150,6 +150,8 @@ pub struct Workload {
     pub selector: Value,
     /// `metadata.generation`, kept in `status.workloadObservedGeneration`.
     pub generation: i64,
+    /// Pods that a Deployment asks for; `None` for other kinds.
+    pub replicas: Option<i32>,
 }
 
 /// A ReplicaSet, as far as decisions need it.

@@ -6,6 +6,7 @@ mod canary;
 mod managed;
 mod metadata;
 mod percent;
+mod ping_pong;
 mod references;
 mod refused;
 mod report;
@@ -60,11 +61,24 @@ pub struct Spec {
     pub rollback_window: Option<usize>,
     /// Pods that were created before this time are restarted.
     pub restart_at: Option<DateTime<Utc>>,
+    /// When the Deployment that the pod template comes from gives its pods away.
+    pub scale_down: ScaleDown,
     /// How a new version replaces the old one. Of a blue-green strategy, the fields that mean the same there: metadata of
     /// the preview (as canary) and of the active revision (as stable), and delays before pods go.
     pub canary: Canary,
     /// The rest of a blue-green strategy; `None` for a canary.
     pub blue_green: Option<BlueGreen>,
+}
+
+/// When the Deployment that a Rollout refers to is scaled to zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScaleDown {
+    /// Never; it is left alone.
+    Never,
+    /// Once the first revision is healthy.
+    OnSuccess,
+    /// As pods of the first revision become ready.
+    Progressively,
 }
 
 /// What only the blue-green strategy has.
@@ -113,12 +127,25 @@ pub struct Canary {
     pub pods_min: i32,
     /// Pods of the new revision that must be available to go on.
     pub threshold: Threshold,
+    /// How strictly pods of a new version keep away from the nodes of stable ones; `None` if not at all.
+    pub anti_affinity: Option<AntiAffinity>,
     /// Who splits the traffic; `None` if the numbers of pods do.
     pub routing: Option<Routing>,
+    /// Whether the two Services swap their roles with each revision; below they stand in the roles that they have now.
+    pub swaps_services: bool,
     /// The Service that selects the canary pods.
     pub canary_service: Option<String>,
     /// The Service that selects the stable pods.
     pub stable_service: Option<String>,
+}
+
+/// How strictly pods of a new version keep away from the nodes of stable ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AntiAffinity {
+    /// The scheduler tries to, with a weight from 1 to 100.
+    Preferred(i32),
+    /// The scheduler must.
+    Required,
 }
 
 /// How many of the pods that a revision should have must be available to go on.
@@ -214,6 +241,7 @@ pub fn parse(observed: &Observed) -> Result<Spec, Vec<FieldError>> {
     refused::check(wire, &mut report);
     let numbers = Numbers::read(wire, &mut report);
     let workload = workload::read(observed, &mut report);
+    let scale_down = workload::scale_down(wire, &mut report);
     let strategy = strategy(observed, numbers.revision_history_limit, &mut report);
     if let (Some(strategy), Some(workload)) = (&strategy, &workload) {
         metadata::check(&strategy.roles(), workload, &mut report);
@@ -242,6 +270,7 @@ pub fn parse(observed: &Observed) -> Result<Spec, Vec<FieldError>> {
             analysis_history: numbers.analysis_history,
             rollback_window: numbers.rollback_window,
             restart_at: wire.restart_at.map(|time| time.0),
+            scale_down,
             canary,
             blue_green,
         }),

@@ -77,6 +77,7 @@ pub(super) fn violation(observed: &Observed, spec: &Spec, mesh: &Mesh<'_>, plan:
         | Effect::DeleteReplicaSet { .. }
         | Effect::RelabelPod { .. }
         | Effect::EvictPod { .. }
+        | Effect::ScaleDeployment { .. }
         | Effect::CreateAnalysisRun { .. }
         | Effect::TerminateAnalysisRun { .. }
         | Effect::DeleteAnalysisRun { .. }

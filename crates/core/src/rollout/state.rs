@@ -12,6 +12,7 @@ use crate::rollout::step::Step;
 use crate::rollout::template::step_hash;
 
 use super::blue_green::Progress;
+use super::ping_pong::Turn;
 use super::rollback::is_within_window;
 use super::scene::Scene;
 
@@ -54,6 +55,8 @@ pub(crate) struct State {
     pub(crate) progressed_at: Option<DateTime<Utc>>,
     /// The `restartAt` up to which all pods have been restarted.
     pub(crate) restarted_at: Option<DateTime<Utc>>,
+    /// Which of the ping-pong Services is stable; none before the first promotion.
+    pub(crate) stable_turn: Option<Turn>,
     /// Commands from annotations that were handled, by annotation key.
     pub(crate) handled: BTreeMap<String, HandledCommand>,
     /// What to tell of the changes made since the state was read.
@@ -241,6 +244,7 @@ impl State {
         self.stable_hash = kept.stable_hash;
         self.handled = kept.handled;
         self.restarted_at = kept.restarted_at;
+        self.stable_turn = kept.stable_turn;
         self.blue_green = kept.blue_green.anew();
     }
 

@@ -7,6 +7,7 @@ use crate::rollout::Hold;
 use crate::rollout::step::Step;
 
 use super::managed;
+use super::ping_pong;
 use super::replicas::{canary_is_scaled, canary_wanted, may_be_promoted};
 use super::rollback::{is_hurried, is_within_window};
 use super::runs;
@@ -71,6 +72,7 @@ pub(super) fn promote(scene: &Scene<'_>, state: &mut State, reason: &str) {
         format!("Rollout completed update to revision {} ({}): {reason}", scene.revision.number, state.current_hash);
     state.events.push(Event::normal("RolloutCompleted", message));
     state.stable_hash = Some(state.current_hash.clone());
+    ping_pong::take_turns(scene, state);
     state.promote_full = false;
     state.end_pauses();
     state.enter_step(scene.spec.canary.steps.len(), scene.observed.now);

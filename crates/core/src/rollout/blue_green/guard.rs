@@ -47,6 +47,7 @@ pub(crate) fn violation(observed: &Observed, spec: &Spec, services: &Services<'_
         | Effect::DeleteReplicaSet { .. }
         | Effect::RelabelPod { .. }
         | Effect::EvictPod { .. }
+        | Effect::ScaleDeployment { .. }
         | Effect::ApplyRoutes { .. }
         | Effect::ApplySubsets { .. }
         | Effect::CreateAnalysisRun { .. }

@@ -151,6 +151,7 @@ impl World {
                     template: self.workload["template"].clone(),
                     selector: self.workload["selector"].clone(),
                     generation: 1,
+                    replicas: Some(1),
                 })
             }),
             replica_sets: Vec::new(),

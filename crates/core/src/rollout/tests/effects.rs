@@ -39,6 +39,11 @@ impl World {
                     self.observed.pods.retain(|pod| pod.name != *name);
                 }
             }
+            Effect::ScaleDeployment { replicas, .. } => {
+                let Some(Found::Present(workload)) = &mut self.observed.workload else { panic!("there is none") };
+                workload.replicas = Some(*replicas);
+                workload.generation += 1;
+            }
             Effect::ApplyRoutes { name, patch, .. } => {
                 let found = self.observed.virtual_services.get_mut(&key(name)).expect("a VirtualService");
                 change(found, &mut self.versions, self.observed.now, |object| json_patched(object, patch));

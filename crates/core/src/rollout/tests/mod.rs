@@ -1,5 +1,6 @@
 //! Whole updates without a cluster: plans come true at once, and every story comes to rest.
 
+mod affinity;
 mod analysis;
 mod blue_green;
 mod clients;
@@ -10,6 +11,7 @@ mod guard;
 mod lag;
 mod managed;
 mod overwrites;
+mod ping_pong;
 mod restarts;
 mod revisions;
 mod rollbacks;
@@ -18,4 +20,5 @@ mod stories;
 mod updates;
 mod walks;
 mod wire;
+mod workload;
 mod world;

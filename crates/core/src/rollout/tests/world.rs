@@ -10,7 +10,7 @@ use serin_api::{Rollout, RolloutStatus};
 use super::lag::Lag;
 use crate::plan::Event;
 use crate::rollout::observed::{
-    Found, Observed, Pod, Raw, ReplicaSet, Settings, Template, TemplateKey, VirtualServiceKey, Writer,
+    Found, Observed, Pod, Raw, ReplicaSet, Settings, Template, TemplateKey, VirtualServiceKey, Workload, Writer,
 };
 use crate::rollout::{Plan, decide};
 
@@ -105,6 +105,18 @@ impl World {
         world
     }
 
+    /// Split by two Services that swap their roles.
+    pub(super) fn ping_pong() -> Self {
+        let mut world = World::basic().canary(&json!({
+            "pingPong": {"pingService": "web-ping", "pongService": "web-pong"},
+            "trafficRouting": {"istio": {"virtualService": {"name": "web"}}},
+        }));
+        world.put_service("web-ping");
+        world.put_service("web-pong");
+        world.put_route("web", &json!([destination("web-ping", None, 100), destination("web-pong", None, 0)]));
+        world
+    }
+
     /// Switched by Services.
     pub(super) fn blue_green() -> Self {
         let blue_green = json!({"activeService": "web-active", "previewService": "web-preview"});
@@ -170,6 +182,40 @@ impl World {
         object["metadata"]["resourceVersion"] = json!(version);
         let seen_at = self.observed.now - TimeDelta::hours(1);
         Raw { object: Arc::new(object), version, seen_at, writer: Writer::Unknown }
+    }
+
+    /// Takes the pod template from a Deployment of five pods.
+    pub(super) fn with_workload(mut self, scale_down: &str) -> Self {
+        let template = self.observed.rollout.spec.template.clone().expect("a template");
+        let selector = json!({"matchLabels": {"app": "web"}});
+        let workload = Workload { template, selector, generation: 1, replicas: Some(5) };
+        self.observed.workload = Some(Found::Present(workload));
+        let reference = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "scaleDown": scale_down});
+        self.spec(&json!({"template": null, "workloadRef": reference}))
+    }
+
+    /// Changes the Deployment.
+    fn change_workload(&mut self, change: impl FnOnce(&mut Workload)) {
+        let Some(Found::Present(workload)) = &mut self.observed.workload else { panic!("there is no Deployment") };
+        change(workload);
+        workload.generation += 1;
+    }
+
+    /// Scales the Deployment, as a person does.
+    pub(super) fn set_deployment(&mut self, replicas: i32) {
+        self.change_workload(|workload| workload.replicas = Some(replicas));
+    }
+
+    /// Gives the Deployment's template another image.
+    pub(super) fn set_workload_image(&mut self, tag: &str) {
+        let image = format!("web:{tag}");
+        self.change_workload(|workload| workload.template["spec"]["containers"][0]["image"] = json!(image));
+    }
+
+    /// Pods that the Deployment asks for.
+    pub(super) fn deployment(&self) -> i32 {
+        let found = self.observed.workload.as_ref().and_then(|found| found.present());
+        found.and_then(|workload| workload.replicas).expect("a Deployment")
     }
 
     /// Merges into `spec`.
