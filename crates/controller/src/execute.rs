@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use serin_api::labels;
 use serin_core::analysis::sample::Sample;
-use serin_core::plan::{Event, Verb, Wake, Write};
+use serin_core::plan::{Event, Target, Verb, Wake, Write};
 
 use crate::change::{Key, Kind, ObjectName};
 use crate::cluster::{Cluster, kind_of};
@@ -30,6 +30,8 @@ pub struct Report {
     pub writes: Vec<Written>,
     /// What became of Jobs that the API server will not have, as the ends of their measurements.
     pub refused: Vec<Sample>,
+    /// Names of ReplicaSets that could not be created because somebody else has them.
+    pub names_taken: Vec<String>,
     /// Number of events published.
     pub events: usize,
 }
@@ -73,6 +75,8 @@ impl Report {
                 wake.map_or(Next::OnChange, |wake| Next::At(if wake.at > now { wake.at } else { now + WAKE_AFTER_MIN }))
             }
             Outcome::Conflict { .. } => Next::Retry(Backoff::Conflict),
+            // The next decision takes another name.
+            Outcome::Failed(_) if !self.names_taken.is_empty() => Next::Retry(Backoff::Conflict),
             Outcome::Failed(error) => match wake.filter(|wake| wake.at > now) {
                 Some(wake) => Next::RetryBy(error.backoff(), wake.at),
                 None => Next::Retry(error.backoff()),
@@ -99,6 +103,7 @@ impl Executor {
             status_written: false,
             writes: Vec::new(),
             refused: Vec::new(),
+            names_taken: Vec::new(),
             events: 0,
         };
         if let Some(patch) = &orders.status {
@@ -127,6 +132,11 @@ impl Executor {
                 }
                 Ok(None) => {}
                 Err(outcome) => {
+                    if order.write.target == Target::ReplicaSet
+                        && matches!(outcome, Outcome::Failed(Error::NameTaken { .. }))
+                    {
+                        report.names_taken.push(order.write.name.clone());
+                    }
                     report.outcome = outcome;
                     break;
                 }

@@ -109,6 +109,7 @@ pub(super) fn replica_set(object: &Value) -> ReplicaSet {
         created: time(metadata, "creationTimestamp").unwrap_or(DateTime::UNIX_EPOCH),
         deleting: metadata.get("deletionTimestamp").is_some_and(|t| !t.is_null()),
         settled: integer(status, "observedGeneration") >= integer(metadata, "generation"),
+        min_ready_seconds: to_i32(integer(spec, "minReadySeconds")),
         replicas: spec.get("replicas").and_then(Value::as_i64).map_or(1, to_i32),
         replicas_actual: to_i32(integer(status, "replicas")),
         replicas_ready: to_i32(integer(status, "readyReplicas")),

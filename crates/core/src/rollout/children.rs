@@ -61,6 +61,18 @@ fn note_workload(scene: &Scene<'_>) -> Option<Planned> {
     })
 }
 
+/// What gives the ReplicaSets in use the `minReadySeconds` of the spec; it belongs to no revision.
+pub(crate) fn follow_spec(scene: &Scene<'_>, state: &State) -> Vec<Planned> {
+    let seconds = scene.spec.min_ready_seconds;
+    let differing = scene.owned().filter(|rs| state.is_current_or_stable(rs) && rs.min_ready_seconds != seconds);
+    let patch = |rs: &ReplicaSet| Effect::PatchReplicaSet {
+        name: rs.name.clone(),
+        uid: rs.uid.clone(),
+        patch: json!({"spec": {"minReadySeconds": seconds}}),
+    };
+    differing.map(|rs| quiet(patch(rs))).collect()
+}
+
 /// Orphans that match the selector are taken over, as what a Rollout of the same name left behind.
 fn adopt<'s>(scene: &'s Scene<'_>) -> impl Iterator<Item = Planned> + use<'s> {
     scene.observed.replica_sets.iter().filter(|rs| !rs.owned && !rs.deleting).map(|rs| {

@@ -10,7 +10,7 @@ use super::mesh::Mesh;
 use super::scene::Scene;
 use super::state::State;
 use super::{
-    affinity, blue_green, children, commands, history, invalid, left_behind, overwritten, ping_pong, restart, runs,
+    affinity, blue_green, children, commands, history, invalid, left_behind, overwritten, ping_pong, restart, rivals, runs,
     safety, status, steps, traffic, wake, workload,
 };
 
@@ -65,6 +65,7 @@ fn decide_valid(observed: &Observed, spec: &Spec) -> Plan {
     let effects = effects(&scene, &mut state, &mut holds);
     let deadline = if state.is_promoted() { Deadline::NotRunning } else { deadline };
     let facts = facts(&scene, &state);
+    state.events.extend(rivals::news(&scene));
     state.events.extend(overwritten::events(&scene, &state, &facts.overwritten));
     let after = status::compute(&scene, &state, &deadline, &holds);
     let events = std::mem::take(&mut state.events);
@@ -101,6 +102,7 @@ fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<P
     let mut effects = left_behind::lift(scene);
     effects.extend(children::establish(scene, state));
     effects.extend(affinity::refresh(scene, state));
+    effects.extend(children::follow_spec(scene, state));
     let (growing, shrinking) = children::resize(scene, state);
     // Templates come before sizes: the next pod is to be born in its role.
     effects.extend(children::relabel(scene, state));

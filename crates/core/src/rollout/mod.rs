@@ -27,6 +27,7 @@ mod ping_pong;
 mod replicas;
 mod restart;
 mod revision;
+mod rivals;
 mod rollback;
 mod run_object;
 mod runs;

@@ -55,7 +55,8 @@ fn new_pods_keep_away_from_stable_ones() {
         check("a canary that must", world().canary(&required), strictly);
         check("a canary that should", world().canary(&preferred), loosely);
     }
-    check("blue-green", World::blue_green().with_blue_green(&required), strictly);
+    let paused = World::blue_green().with_blue_green(&json!({"autoPromotionEnabled": false}));
+    check("blue-green", paused.with_blue_green(&required), strictly);
 }
 
 #[test]

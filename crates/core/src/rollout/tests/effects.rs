@@ -94,6 +94,7 @@ impl World {
             created: self.observed.now,
             deleting: false,
             settled: true,
+            min_ready_seconds: i32::try_from(object["spec"]["minReadySeconds"].as_i64().expect("seconds")).expect("few"),
             replicas: i32::try_from(object["spec"]["replicas"].as_i64().expect("replicas")).expect("few"),
             replicas_actual: 0,
             replicas_ready: 0,
@@ -175,6 +176,9 @@ fn merge_map(map: &mut BTreeMap<String, String>, patch: &Value) {
 
 fn merge_replica_set(rs: &mut ReplicaSet, patch: &Value) {
     merge_map(&mut rs.annotations, &patch["metadata"]["annotations"].as_object().map_or(json!({}), |m| json!(m)));
+    if let Some(seconds) = patch.pointer("/spec/minReadySeconds").and_then(Value::as_i64) {
+        rs.min_ready_seconds = i32::try_from(seconds).expect("few");
+    }
     let mut template = (*rs.template).clone();
     if let Some(change) = patch.pointer("/spec/template") {
         json_patch::merge(&mut template, change);

@@ -10,6 +10,7 @@ mod effects;
 mod guard;
 mod lag;
 mod managed;
+mod neighbours;
 mod overwrites;
 mod ping_pong;
 mod restarts;

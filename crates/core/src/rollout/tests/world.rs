@@ -62,6 +62,8 @@ impl World {
             left_behind: Vec::new(),
             templates: BTreeMap::new(),
             analysis_runs: Vec::new(),
+            names_taken: BTreeSet::new(),
+            rivals: Vec::new(),
             settings: Settings::default(),
         };
         World {
@@ -392,6 +394,12 @@ impl World {
     pub(super) fn http(&self) -> &[Value] {
         let (_, found) = self.observed.virtual_services.first_key_value().expect("a VirtualService");
         found.present().expect("present").object["spec"]["http"].as_array().expect("routes")
+    }
+
+    /// The hash that an image gets after one decision.
+    pub(super) fn turned_to(mut self, tag: &str) -> String {
+        self.turn();
+        self.rs(tag).hash.clone()
     }
 
     /// The ReplicaSet of an image.
