@@ -14,15 +14,16 @@ impl Caches {
     /// The other Rollouts that name a VirtualService or the DestinationRule of this one.
     pub(crate) fn rivals_of(&self, rollout: &ObjectName) -> Vec<Rival> {
         let Some(entry) = self.rollouts.get(rollout) else { return Vec::new() };
-        let shared = entry.references.iter(&rollout.namespace).filter(is_istio);
-        let names: BTreeSet<&ObjectName> =
-            shared.flat_map(|reference| self.referrers.get(&reference)).filter(|other| *other != rollout).collect();
+        let mut names: BTreeSet<ObjectName> = BTreeSet::new();
+        for reference in entry.references.iter(&rollout.namespace).filter(is_istio) {
+            names.extend(self.referrers.get(&reference).filter(|other| *other != rollout).cloned());
+        }
         let rule = entry.references.destination_rule.as_deref();
         let rival = |name: &ObjectName| {
             let other = self.rollouts.get(name)?;
             Some(rival(name, &other.rollout, rule.filter(|_| name.namespace == rollout.namespace)))
         };
-        names.into_iter().filter_map(rival).collect()
+        names.iter().filter_map(rival).collect()
     }
 
     /// Names of ReplicaSets that this Rollout wanted and somebody else has.
@@ -37,9 +38,9 @@ impl Caches {
 
     /// The other Rollouts that name an Istio object which this one names, or named.
     pub(super) fn concerned_by_rival(&self, name: &ObjectName, references: &References, keys: &mut BTreeSet<Key>) {
-        let shared = references.iter(&name.namespace).filter(is_istio);
-        let others = shared.flat_map(|reference| self.referrers.get(&reference).cloned().collect::<Vec<_>>());
-        keys.extend(others.filter(|other| other != name).map(Key::Rollout));
+        for reference in references.iter(&name.namespace).filter(is_istio) {
+            keys.extend(self.referrers.get(&reference).filter(|other| *other != name).cloned().map(Key::Rollout));
+        }
     }
 }
 

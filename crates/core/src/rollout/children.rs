@@ -36,12 +36,15 @@ pub(crate) fn establish(scene: &Scene<'_>, state: &mut State) -> Vec<Planned> {
     if !scene.spec.replicas_given {
         effects.push(quiet(Effect::SetRolloutReplicas { replicas: scene.spec.replicas }));
     }
-    if recorded != Some(&number) {
-        let annotations = BTreeMap::from([(labels::REVISION.to_owned(), number.clone())]);
-        let event = Event::normal("RolloutUpdated", format!("Rollout updated to revision {number}"));
-        effects.push(Planned { effect: Effect::AnnotateRollout { annotations }, event: Some(event) });
+    let is_new = recorded != Some(&number);
+    let mut annotations = note_workload(scene);
+    if is_new {
+        annotations.insert(labels::REVISION.to_owned(), number.clone());
     }
-    effects.extend(note_workload(scene));
+    if !annotations.is_empty() {
+        let event = Event::normal("RolloutUpdated", format!("Rollout updated to revision {number}"));
+        effects.push(Planned { effect: Effect::AnnotateRollout { annotations }, event: is_new.then_some(event) });
+    }
     match scene.revision.replica_set {
         None => effects.push(create(scene, state)),
         Some(rs) if rs.owned && rs.revision() != scene.revision.number => effects.push(renumber(scene, rs)),
@@ -52,13 +55,17 @@ pub(crate) fn establish(scene: &Scene<'_>, state: &mut State) -> Vec<Planned> {
 }
 
 /// Clients hold the generation of the workload that the Rollout has in its annotation against the one in its status.
-fn note_workload(scene: &Scene<'_>) -> Option<Planned> {
-    let generation = scene.observed.workload.as_ref()?.present()?.generation.to_string();
-    let recorded = scene.observed.rollout.metadata.annotations.as_ref()?.get(labels::WORKLOAD_GENERATION);
-    (recorded != Some(&generation)).then(|| {
-        let annotations = BTreeMap::from([(labels::WORKLOAD_GENERATION.to_owned(), generation)]);
-        quiet(Effect::AnnotateRollout { annotations })
-    })
+fn note_workload(scene: &Scene<'_>) -> BTreeMap<String, String> {
+    let Some(workload) = scene.observed.workload.as_ref().and_then(|found| found.present()) else {
+        return BTreeMap::new();
+    };
+    let annotations = scene.observed.rollout.metadata.annotations.as_ref();
+    let recorded = annotations.and_then(|annotations| annotations.get(labels::WORKLOAD_GENERATION));
+    let generation = workload.generation.to_string();
+    if recorded == Some(&generation) {
+        return BTreeMap::new();
+    }
+    BTreeMap::from([(labels::WORKLOAD_GENERATION.to_owned(), generation)])
 }
 
 /// What gives the ReplicaSets in use the `minReadySeconds` of the spec; it belongs to no revision.

@@ -6,8 +6,10 @@ use serin_sim::cluster::{POD_DISRUPTION_BUDGETS, PODS};
 
 use crate::bench::{Bench, manifest, manifests, object_mut, tell};
 
+/// Names of the Rollout's pods.
 fn pods(bench: &Bench) -> Vec<String> {
-    let all = bench.cluster().list(&PODS, Some(&bench.namespace));
+    let mut all = bench.cluster().list(&PODS, Some(&bench.namespace));
+    all.retain(|pod| !pod["metadata"]["labels"]["rollouts-pod-template-hash"].is_null());
     all.iter().map(|pod| pod["metadata"]["name"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
