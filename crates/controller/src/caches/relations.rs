@@ -6,8 +6,8 @@ use serin_api::Rollout;
 use serin_core::istio::Selection;
 use serin_core::rollout::observed::Rival;
 
-use super::references::{Reference, References, virtual_service_key};
 use super::Caches;
+use super::references::{Reference, References, virtual_service_key};
 use crate::change::{Key, Kind, ObjectName};
 
 impl Caches {
@@ -63,7 +63,8 @@ fn rival(name: &ObjectName, rollout: &Rollout, rule: Option<&str>) -> Rival {
         };
         routes.insert(virtual_service_key(&vs.name, &name.namespace), selection);
     }
-    let theirs = istio.and_then(|istio| istio.destination_rule.as_ref()).filter(|theirs| Some(theirs.name.as_str()) == rule);
+    let theirs =
+        istio.and_then(|istio| istio.destination_rule.as_ref()).filter(|theirs| Some(theirs.name.as_str()) == rule);
     let subsets = theirs.map(|rule| BTreeSet::from([rule.canary_subset_name.clone(), rule.stable_subset_name.clone()]));
     Rival { name: format!("{}/{}", name.namespace, name.name), routes, subsets: subsets.unwrap_or_default() }
 }

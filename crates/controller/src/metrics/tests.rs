@@ -128,8 +128,14 @@ fn templates_are_listed_while_they_exist() {
 #[test]
 fn who_overwrites_is_counted_by_name_within_bounds_and_forgotten_with_the_rollout() {
     let (metrics, key) = (Metrics::new(), Key::rollout("shop", "web"));
-    let report =
-        Report { outcome: Outcome::Done, status_written: true, writes: Vec::new(), refused: Vec::new(), names_taken: Vec::new(), events: 0 };
+    let report = Report {
+        outcome: Outcome::Done,
+        status_written: true,
+        writes: Vec::new(),
+        refused: Vec::new(),
+        names_taken: Vec::new(),
+        events: 0,
+    };
     let overwrite = |manager: &str| {
         let Decision::Rollout { observed, mut plan } = decision() else { panic!("it is about a Rollout") };
         plan.facts.overwritten = vec![rollout::Overwritten {

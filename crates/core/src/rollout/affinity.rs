@@ -61,10 +61,7 @@ pub(crate) fn refresh(scene: &Scene<'_>, state: &State) -> Option<Planned> {
         }
     };
     let patch = json!({"spec": {"template": {"spec": {"affinity": affinity}}}});
-    Some(Planned {
-        effect: Effect::PatchReplicaSet { name: rs.name.clone(), uid: rs.uid.clone(), patch },
-        event: None,
-    })
+    Some(Planned { effect: Effect::PatchReplicaSet { name: rs.name.clone(), uid: rs.uid.clone(), patch }, event: None })
 }
 
 /// The stable revision that the new one keeps away from, and how strictly.

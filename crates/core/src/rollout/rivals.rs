@@ -39,8 +39,9 @@ fn contested(scene: &Scene<'_>, mesh: &Mesh<'_>, rival: &Rival) -> Vec<String> {
         theirs.is_some_and(|theirs: Vec<RouteAt>| theirs.iter().any(|route| routed.base.contains(route)))
     };
     let routed = mesh.routed.iter().filter(routes);
-    let mut all: Vec<String> =
-        routed.map(|routed| format!("Rollout {} sets the same routes of VirtualService {}", rival.name, routed.key.name)).collect();
+    let mut all: Vec<String> = routed
+        .map(|routed| format!("Rollout {} sets the same routes of VirtualService {}", rival.name, routed.key.name))
+        .collect();
     let rule = scene.spec.canary.routing.as_ref().and_then(|routing| routing.destination_rule.as_ref());
     if let Some(rule) = rule {
         let ours = BTreeSet::from([rule.canary_subset.clone(), rule.stable_subset.clone()]);

@@ -47,13 +47,12 @@ pub(crate) fn guard(observed: &Observed, spec: &Spec, plan: Plan) -> Plan {
 pub(super) fn violation(observed: &Observed, spec: &Spec, mesh: &Mesh<'_>, plan: &Plan) -> Option<String> {
     let pods = pods_after(observed, plan);
     let end_loses_all = || role_without_pods(observed, mesh, &pods);
-    if plan
-        .effects
-        .iter()
-        .any(|planned| matches!(planned.effect, Effect::RelabelPod { .. } | Effect::EvictPod { .. }))
+    if plan.effects.iter().any(|planned| matches!(planned.effect, Effect::RelabelPod { .. } | Effect::EvictPod { .. }))
         && let Some(role) = end_loses_all()
     {
-        return Some(format!("relabelling or evicting pods would leave the {role} side with traffic and without ready pods"));
+        return Some(format!(
+            "relabelling or evicting pods would leave the {role} side with traffic and without ready pods"
+        ));
     }
     plan.effects.iter().find_map(|planned| match &planned.effect {
         Effect::ApplyRoutes { namespace, name, patch } => {

@@ -120,7 +120,8 @@ impl State {
             state.choose_first_step(scene);
             // Pods of a new revision are new.
             if is_other_revision {
-                state.restarted_at = scene.spec.restart_at.filter(|at| *at <= scene.observed.now).or(state.restarted_at);
+                state.restarted_at =
+                    scene.spec.restart_at.filter(|at| *at <= scene.observed.now).or(state.restarted_at);
             }
             if is_other_revision && (is_known || state.is_initial()) {
                 state.announce_revision(scene);

@@ -770,7 +770,9 @@ fn blue_green_is_checked() {
     refused(
         "an anti-affinity of neither kind",
         &json!({"antiAffinity": {}}),
-        &["spec.strategy.blueGreen.antiAffinity: Invalid value: \"\": AntiAffinity must have exactly one strategy listed"],
+        &[
+            "spec.strategy.blueGreen.antiAffinity: Invalid value: \"\": AntiAffinity must have exactly one strategy listed",
+        ],
     );
 }
 
@@ -810,7 +812,8 @@ fn what_is_general_is_checked() {
         )],
     );
     let subsets = |names: &Value| {
-        World::new().with_canary(&json!({"trafficRouting": {"istio": {"destinationRule": {"additionalSubsetNames": names}}}}))
+        World::new()
+            .with_canary(&json!({"trafficRouting": {"istio": {"destinationRule": {"additionalSubsetNames": names}}}}))
     };
     check("other subsets", &subsets(&json!(["batch"])), &[]);
     check(
@@ -826,12 +829,15 @@ fn what_is_general_is_checked() {
 #[test]
 fn ping_pong_is_checked() {
     let both = json!({"pingPong": {"pingService": "reviews-stable", "pongService": "reviews-canary"}});
-    let world = || World::by_services().with_canary(&json!({"canaryService": null, "stableService": null})).with_canary(&both);
+    let world =
+        || World::by_services().with_canary(&json!({"canaryService": null, "stableService": null})).with_canary(&both);
     check("both Services", &world(), &[]);
     let services = |world: World| (world.spec().canary.canary_service, world.spec().canary.stable_service);
     let names = |canary: &str, stable: &str| (Some(canary.to_owned()), Some(stable.to_owned()));
     assert_eq!(services(world()), names("reviews-stable", "reviews-canary"), "ping comes first");
-    for (turn, expected) in [("ping", ("reviews-canary", "reviews-stable")), ("pong", ("reviews-stable", "reviews-canary"))] {
+    for (turn, expected) in
+        [("ping", ("reviews-canary", "reviews-stable")), ("pong", ("reviews-stable", "reviews-canary"))]
+    {
         let mut world = world();
         world.rollout["status"] = json!({"canary": {"stablePingPong": turn}});
         assert_eq!(services(world), names(expected.0, expected.1), "{turn} is stable");
@@ -839,7 +845,8 @@ fn ping_pong_is_checked() {
     let field = "spec.strategy.canary";
     let same = world().with_canary(&json!({"pingPong": {"pongService": "reviews-stable"}}));
     let errors = parse(&same.observe()).expect_err("one Service for both");
-    let detail = "This rollout uses the same service for the ping and pong services, but two different services are required.";
+    let detail =
+        "This rollout uses the same service for the ping and pong services, but two different services are required.";
     let expected = format!("{field}.pingPong.pongService: Invalid value: \"reviews-stable\": {detail}");
     assert_eq!(errors[0].to_string(), expected);
     check(

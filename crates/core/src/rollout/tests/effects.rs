@@ -94,7 +94,8 @@ impl World {
             created: self.observed.now,
             deleting: false,
             settled: true,
-            min_ready_seconds: i32::try_from(object["spec"]["minReadySeconds"].as_i64().expect("seconds")).expect("few"),
+            min_ready_seconds: i32::try_from(object["spec"]["minReadySeconds"].as_i64().expect("seconds"))
+                .expect("few"),
             replicas: i32::try_from(object["spec"]["replicas"].as_i64().expect("replicas")).expect("few"),
             replicas_actual: 0,
             replicas_ready: 0,

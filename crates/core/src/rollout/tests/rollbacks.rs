@@ -130,7 +130,12 @@ fn the_clock_tells_how_an_update_ended() {
     clock("aborted", |w| w.set_status(&json!({"abort": true})), "Aborted", paused);
     clock("back to stable", |w| w.set_image("v1"), "FastRolledBack", paused);
     clock("superseded", |w| w.set_image("v3"), ", running", None);
-    clock("other steps", |w| w.set_spec(&json!({"strategy": {"canary": {"steps": [{"setWeight": 40}, {"pause": {}}]}}})), ", running", None);
+    clock(
+        "other steps",
+        |w| w.set_spec(&json!({"strategy": {"canary": {"steps": [{"setWeight": 40}, {"pause": {}}]}}})),
+        ", running",
+        None,
+    );
     clock("scaled", |w| w.set_spec(&json!({"replicas": 3})), ", running", None);
     let retry = |w: &mut World| {
         w.set_status(&json!({"abort": true}));
