@@ -240,6 +240,7 @@ impl Caches {
                 | Kind::AnalysisTemplate
                 | Kind::ClusterAnalysisTemplate
                 | Kind::AnalysisRun
+                | Kind::Experiment
                 | Kind::Job
                 | Kind::JobPod => None,
             })

@@ -194,7 +194,7 @@ fn rollouts(world: &World) -> Vec<RolloutView> {
         (&DESTINATION_RULES, Kind::DestinationRule),
         (&ANALYSIS_TEMPLATES, Kind::AnalysisTemplate),
         (&CLUSTER_ANALYSIS_TEMPLATES, Kind::ClusterAnalysisTemplate),
-        (&ANALYSIS_RUNS, EXPERIMENTS, Kind::AnalysisRun),
+        (&ANALYSIS_RUNS, Kind::AnalysisRun),
         (&EXPERIMENTS, Kind::Experiment),
     ];
     let (now, mut objects) = (world.now(), Objects::default());
