@@ -239,6 +239,7 @@ impl Caches {
                 | Kind::PodTemplate
                 | Kind::AnalysisTemplate
                 | Kind::ClusterAnalysisTemplate
+                | Kind::Experiment
                 | Kind::AnalysisRun
                 | Kind::Experiment
                 | Kind::Job

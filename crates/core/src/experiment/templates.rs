@@ -124,7 +124,8 @@ fn stand(
         return (standing, None);
     }
     if deadline(observed, spec, status) > observed.now {
-        return (Standing::Progressing, missing);
+        // That a Service comes a moment after its pods is nothing to tell.
+        return (Standing::Progressing, missing.filter(|_| has_foreign_service(observed, pods)));
     }
     let seconds = spec.progress_deadline.num_seconds();
     let why = missing.or_else(|| observed.replica_set(&pods.name).and_then(|rs| rs.failure.clone()));
@@ -137,6 +138,12 @@ fn stand(
 fn deadline(observed: &Observed, spec: &Spec, status: &TemplateStatus) -> DateTime<Utc> {
     let from = status.last_transition_time.map_or(observed.now, |time| time.0);
     from.checked_add_signed(spec.progress_deadline).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+fn has_foreign_service(observed: &Observed, pods: &Pods) -> bool {
+    let name = objects::wanted_service(observed, pods);
+    let raw = name.and_then(|name| observed.services.get(&name));
+    raw.is_some_and(|raw| !observed.controls(&raw.object))
 }
 
 /// Why the Service of a template is not there.
@@ -255,7 +262,7 @@ fn remember_deadline(rs: &ReplicaSet, deadline: DateTime<Utc>) -> Option<Planned
 }
 
 /// Names and UIDs of the Services of a template that the Experiment controls.
-fn services_of(observed: &Observed, rs: &ReplicaSet) -> Vec<(String, String)> {
+pub(super) fn services_of(observed: &Observed, rs: &ReplicaSet) -> Vec<(String, String)> {
     let template = template_of(&rs.annotations);
     let own = observed.services.iter().filter(|(_, raw)| {
         let annotations = raw.object.pointer("/metadata/annotations");

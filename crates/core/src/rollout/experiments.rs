@@ -94,7 +94,7 @@ pub(crate) fn not_over(scene: &Scene<'_>, state: &State) -> Option<Hold> {
         Some(experiment) if phase(experiment) == Phase::Successful => None,
         Some(experiment) => Some(Hold::ExperimentRunning { experiment: name(experiment).to_owned() }),
         None => Some(Hold::ExperimentRunning {
-            experiment: state.experiment.clone().unwrap_or_else(|| "to be created".to_owned()),
+            experiment: state.experiment.clone().unwrap_or_else(|| base_name(scene, state.step)),
         }),
     }
 }

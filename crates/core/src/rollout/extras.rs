@@ -79,6 +79,11 @@ pub(crate) fn wanted(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> Extra
             extras.hashes.extend(hash.map(|hash| (name.to_owned(), hash)));
         }
     }
+    // What is compared begins at once.
+    if extras.hold.is_some() && extras.shares.keys().all(|name| mesh.share_of(name) == 0) {
+        extras.shares.clear();
+        extras.hashes.clear();
+    }
     extras
 }
 

@@ -153,10 +153,22 @@ fn an_experiment_ends_with_the_step_that_it_is_for() {
     check_terminated("an abort", |world| world.set_status(&json!({"abort": true})));
     check_terminated("a promotion in full", |world| world.set_status(&json!({"promoteFull": true})));
     check_terminated("a client that skips the step", |world| world.set_status(&json!({"currentStepIndex": 2})));
-    check_terminated("a newer version", |world| world.set_image("v3"));
     check_terminated("a rollback", |world| world.set_image("v1"));
     let command = |world: &mut World| world.annotate(labels::PROMOTE, "now");
     check_terminated("a command that skips the step", command);
+}
+
+#[test]
+fn a_newer_version_gets_an_experiment_of_its_own() {
+    let mut world = update(deployed(World::hashes(), &weighted(None)));
+    let old = world.experiments();
+    world.set_image("v3");
+    world.wait(40);
+    let old = old[0].replace("Running", "Successful");
+    let new = format!("web-{}-3-1", world.rs("v3").hash);
+    assert_eq!(world.experiments(), [old, format!("{new} Running")]);
+    assert_eq!(destinations(&world), ["web/stable 70".to_owned(), "web/canary 10".to_owned(), format!("{new}-new 20")]);
+    assert_eq!(world.observed.experiment_pods.len(), 1);
 }
 
 #[test]
