@@ -2,12 +2,15 @@
 
 mod defaults;
 mod quantity;
+mod tolerated;
 
 use serde_json::Value;
 use serin_api::labels::POD_TEMPLATE_HASH;
 
 use crate::rollout::parse::Metadata;
 use crate::rollout::step::Steps;
+
+pub use tolerated::tolerated;
 
 /// The hash of a pod template, 8 to 10 characters fit for names and labels; `collision_count` makes another of the same.
 ///
