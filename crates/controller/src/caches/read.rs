@@ -241,7 +241,6 @@ impl Caches {
                 | Kind::ClusterAnalysisTemplate
                 | Kind::Experiment
                 | Kind::AnalysisRun
-                | Kind::Experiment
                 | Kind::Job
                 | Kind::JobPod => None,
             })

@@ -59,6 +59,9 @@ fn violation(observed: &Observed, plan: &Plan) -> Option<String> {
         | Effect::PatchReplicaSet { .. }
         | Effect::DeleteReplicaSet { .. }
         | Effect::RelabelPod { .. }
+        | Effect::EvictPod { .. }
+        | Effect::ScaleDeployment { .. }
+        | Effect::ClaimAnalysisRun { .. }
         | Effect::ApplyRoutes { .. }
         | Effect::ApplySubsets { .. }
         | Effect::SwitchService { .. }
