@@ -91,7 +91,7 @@ fn check_flags(case: &str, flags: &[&str], exit: i32, told: &[&str]) {
 
 #[test]
 fn what_the_simulation_cannot_know_can_be_told() {
-    let promoted = "+00:10:01  person  promotes: CanaryPauseStep in step 2 ends";
+    let promoted = "  person  promotes: CanaryPauseStep in step 2 ends";
     let later = ["--promote-after", "10m"];
     let unknown = "the simulation knows no answer of http://quality.example/kettle;";
     let fine = [later[0], later[1], "--answer", r#"http://quality.example/={"verdict": "fine"}"#];
