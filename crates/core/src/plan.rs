@@ -5,6 +5,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+use serin_api::labels;
 
 /// One change of the cluster, as desired state: bringing it about twice is the same as once.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +72,20 @@ pub enum Effect {
         /// Annotations to set, or with `None` to remove.
         annotations: BTreeMap<String, Option<String>>,
     },
+    /// Asks for a pod to be evicted; a disruption budget may refuse it, which is no failure.
+    EvictPod {
+        /// Name of the pod.
+        name: String,
+        /// Its UID, a precondition.
+        uid: String,
+    },
+    /// Changes the size of the Deployment that the Rollout refers to.
+    ScaleDeployment {
+        /// Name of the Deployment.
+        name: String,
+        /// Number of pods wanted.
+        replicas: i32,
+    },
     /// Sets weights of a VirtualService.
     ApplyRoutes {
         /// Namespace of the VirtualService, which need not be the Rollout's.
@@ -94,10 +109,48 @@ pub enum Effect {
         /// JSON merge patch (RFC 7386) with the resourceVersion as precondition.
         patch: Value,
     },
+    /// Creates a Service for the pods of an Experiment.
+    CreateService {
+        /// The whole object.
+        object: Value,
+    },
+    /// Deletes such a Service.
+    DeleteService {
+        /// Name of the Service.
+        name: String,
+        /// Its UID, a precondition.
+        uid: String,
+    },
+    /// Creates an Experiment.
+    CreateExperiment {
+        /// The whole object.
+        object: Value,
+    },
+    /// Asks an Experiment to end.
+    TerminateExperiment {
+        /// Name of the Experiment.
+        name: String,
+    },
+    /// Deletes an Experiment that nobody needs any more.
+    DeleteExperiment {
+        /// Name of the Experiment.
+        name: String,
+        /// Its UID, a precondition.
+        uid: String,
+    },
     /// Creates an AnalysisRun.
     CreateAnalysisRun {
         /// The whole object.
         object: Value,
+    },
+    /// Makes this controller instance the one that measures for an AnalysisRun.
+    ClaimAnalysisRun {
+        /// Name of the run.
+        name: String,
+        /// Its UID, a precondition.
+        uid: String,
+        /// The instance, `None` for the one without a name.
+        instance: Option<String>,
     },
     /// Asks an AnalysisRun to end.
     TerminateAnalysisRun {
@@ -129,6 +182,8 @@ pub enum Target {
     ReplicaSet,
     /// core Pod.
     Pod,
+    /// apps Deployment.
+    Deployment,
     /// core Service.
     Service,
     /// networking.istio.io VirtualService.
@@ -137,6 +192,8 @@ pub enum Target {
     DestinationRule,
     /// argoproj.io AnalysisRun.
     AnalysisRun,
+    /// argoproj.io Experiment.
+    Experiment,
     /// batch Job.
     Job,
 }
@@ -154,7 +211,7 @@ pub struct Write {
     pub verb: Verb,
 }
 
-/// The four requests that effects are made of.
+/// The six requests that effects are made of.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verb {
     /// POST of a whole object. AlreadyExists with the same owner counts as done.
@@ -163,6 +220,16 @@ pub enum Verb {
     MergePatch(Value),
     /// PATCH with `application/json-patch+json`; a failed `test` is a conflict.
     JsonPatch(Vec<Value>),
+    /// PATCH of the subresource `scale`, which changes the number of pods and nothing else.
+    Scale {
+        /// Number of pods wanted.
+        replicas: i32,
+    },
+    /// POST of an eviction with a UID precondition. NotFound counts as done; 429, by which disruption budgets refuse, too.
+    Evict {
+        /// UID that the pod must have.
+        uid: String,
+    },
     /// DELETE with a UID precondition, in the background. NotFound counts as done.
     Delete {
         /// UID that the object must have.
@@ -207,6 +274,10 @@ impl Effect {
                 name,
                 Verb::MergePatch(json!({"metadata": {"uid": uid, "labels": labels, "annotations": annotations}})),
             ),
+            Effect::EvictPod { name, uid } => own(Target::Pod, name, Verb::Evict { uid: uid.clone() }),
+            Effect::ScaleDeployment { name, replicas } => {
+                own(Target::Deployment, name, Verb::Scale { replicas: *replicas })
+            }
             Effect::ApplyRoutes { namespace, name, patch } => Write {
                 target: Target::VirtualService,
                 namespace: Some(namespace.clone()),
@@ -215,8 +286,21 @@ impl Effect {
             },
             Effect::ApplySubsets { name, patch } => own(Target::DestinationRule, name, Verb::JsonPatch(patch.clone())),
             Effect::SwitchService { name, patch } => own(Target::Service, name, Verb::MergePatch(patch.clone())),
+            Effect::CreateService { object } => own(Target::Service, name_of(object), Verb::Create(object.clone())),
+            Effect::DeleteService { name, uid } => own(Target::Service, name, Verb::Delete { uid: uid.clone() }),
+            Effect::CreateExperiment { object } => {
+                own(Target::Experiment, name_of(object), Verb::Create(object.clone()))
+            }
+            Effect::TerminateExperiment { name } => {
+                own(Target::Experiment, name, Verb::MergePatch(json!({"spec": {"terminate": true}})))
+            }
+            Effect::DeleteExperiment { name, uid } => own(Target::Experiment, name, Verb::Delete { uid: uid.clone() }),
             Effect::CreateAnalysisRun { object } => {
                 own(Target::AnalysisRun, name_of(object), Verb::Create(object.clone()))
+            }
+            Effect::ClaimAnalysisRun { name, uid, instance } => {
+                let labels = json!({labels::INSTANCE_ID: instance});
+                own(Target::AnalysisRun, name, Verb::MergePatch(json!({"metadata": {"uid": uid, "labels": labels}})))
             }
             Effect::TerminateAnalysisRun { name } => {
                 own(Target::AnalysisRun, name, Verb::MergePatch(json!({"spec": {"terminate": true}})))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use serin_api::{AnalysisRun, AnalysisTemplateSpec, Rollout, labels};
+use serin_api::{AnalysisRun, AnalysisTemplateSpec, Experiment, Rollout, labels};
 use serin_core::analysis::sample::Semantics;
 use serin_core::rollout::observed::{Found, Pod, Raw, ReplicaSet, Template, Workload};
 
@@ -67,6 +67,12 @@ pub(super) fn analysis_run(object: &Value) -> Result<(AnalysisRun, Vec<String>),
     Ok((decoded.object, decoded.dropped.iter().map(ToString::to_string).collect()))
 }
 
+/// An Experiment, and a line for the log for each field that could not be read.
+pub(super) fn experiment(object: &Value) -> Result<(Experiment, Vec<String>), String> {
+    let decoded = serin_api::decode::decode::<Experiment>(trimmed(object)).map_err(|error| error.to_string())?;
+    Ok((decoded.object, decoded.dropped.iter().map(ToString::to_string).collect()))
+}
+
 /// An AnalysisTemplate or ClusterAnalysisTemplate. A malformed field makes the template unusable, since a metric without
 /// the limit or condition that its author wrote would be another metric.
 pub(super) fn template(object: &Value) -> Found<Template> {
@@ -109,6 +115,7 @@ pub(super) fn replica_set(object: &Value) -> ReplicaSet {
         created: time(metadata, "creationTimestamp").unwrap_or(DateTime::UNIX_EPOCH),
         deleting: metadata.get("deletionTimestamp").is_some_and(|t| !t.is_null()),
         settled: integer(status, "observedGeneration") >= integer(metadata, "generation"),
+        min_ready_seconds: to_i32(integer(spec, "minReadySeconds")),
         replicas: spec.get("replicas").and_then(Value::as_i64).map_or(1, to_i32),
         replicas_actual: to_i32(integer(status, "replicas")),
         replicas_ready: to_i32(integer(status, "readyReplicas")),
@@ -129,6 +136,7 @@ pub(super) fn pod(object: &Value, replica_set: String, now: DateTime<Utc>) -> Po
         name: text(metadata, "name"),
         uid: text(metadata, "uid"),
         replica_set,
+        created: time(metadata, "creationTimestamp").unwrap_or(DateTime::UNIX_EPOCH),
         labels: labels_of(object),
         annotations: annotations_of(metadata),
         ready: true_condition(status, "Ready").is_some(),
@@ -151,6 +159,8 @@ pub(super) fn workload(kind: Kind, object: &Value) -> Found<Workload> {
         template: template.clone(),
         selector: selector.cloned().unwrap_or(Value::Null),
         generation: object.get("metadata").map_or(0, |metadata| integer(metadata, "generation")),
+        replicas: (kind == Kind::Deployment)
+            .then(|| object.pointer("/spec/replicas").and_then(Value::as_i64).map_or(1, to_i32)),
     })
 }
 

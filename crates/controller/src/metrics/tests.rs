@@ -68,6 +68,11 @@ fn decision() -> Decision {
         left_behind: Vec::new(),
         templates: BTreeMap::new(),
         analysis_runs: Vec::new(),
+        names_taken: std::collections::BTreeSet::new(),
+        rivals: Vec::new(),
+        experiments: Vec::new(),
+        experiment_services: BTreeMap::new(),
+        experiment_pods: Vec::new(),
         settings: rollout::observed::Settings::default(),
     };
     let facts = rollout::Facts { weight_desired: Some(20), weight_observed: Some(10), ..rollout::Facts::default() };
@@ -85,7 +90,7 @@ fn decision() -> Decision {
 fn a_rollout_is_described_until_it_is_gone() {
     let (metrics, key) = (Metrics::new(), Key::rollout("shop", "web"));
     let report =
-        Report { outcome: Outcome::Done, status_written: true, writes: Vec::new(), refused: Vec::new(), events: 1 };
+        Report { outcome: Outcome::Done, status_written: true, writes: Vec::new(), refused: Vec::new(), names_taken: Vec::new(), events: 1 };
     let decision = decision();
     let record = Record { at: DateTime::UNIX_EPOCH, decision: &decision, report: &report };
     metrics.record(&key, &record, DateTime::UNIX_EPOCH + TimeDelta::milliseconds(20));
@@ -126,8 +131,14 @@ fn templates_are_listed_while_they_exist() {
 #[test]
 fn who_overwrites_is_counted_by_name_within_bounds_and_forgotten_with_the_rollout() {
     let (metrics, key) = (Metrics::new(), Key::rollout("shop", "web"));
-    let report =
-        Report { outcome: Outcome::Done, status_written: true, writes: Vec::new(), refused: Vec::new(), events: 0 };
+    let report = Report {
+        outcome: Outcome::Done,
+        status_written: true,
+        writes: Vec::new(),
+        refused: Vec::new(),
+        names_taken: Vec::new(),
+        events: 0,
+    };
     let overwrite = |manager: &str| {
         let Decision::Rollout { observed, mut plan } = decision() else { panic!("it is about a Rollout") };
         plan.facts.overwritten = vec![rollout::Overwritten {

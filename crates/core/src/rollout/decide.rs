@@ -10,8 +10,8 @@ use super::mesh::Mesh;
 use super::scene::Scene;
 use super::state::State;
 use super::{
-    blue_green, children, commands, history, invalid, left_behind, named_services, overwritten, runs, safety, status,
-    steps, traffic, wake,
+    affinity, blue_green, children, commands, experiments, history, invalid, left_behind, named_services, overwritten,
+    ping_pong, restart, rivals, runs, safety, status, steps, traffic, wake, workload,
 };
 
 /// What should happen to a Rollout next.
@@ -45,20 +45,27 @@ fn first_sight(observed: &Observed) -> Option<Event> {
 
 /// State → commands → analysis results → deadline → steps → children, traffic, runs → status.
 fn decide_valid(observed: &Observed, spec: &Spec) -> Plan {
-    let scene = Scene::new(observed, spec);
+    let mut scene = Scene::new(observed, spec);
     let mut state = State::read(&scene);
     commands::heed_clients(&scene, &mut state);
     commands::carry_out(&scene, &mut state);
     runs::follow(&scene, &mut state);
+    experiments::follow(&scene, &mut state);
     let deadline = take_deadline(&scene, &mut state);
     commands::announce_abort(&scene, &mut state);
     let mut holds = match &scene.blue_green {
         Some(services) => blue_green::advance(&scene, &mut state, services),
         None => steps::advance(&scene, &mut state),
     };
+    // What is done from here on counts on the roles that the Services have after a promotion.
+    let swapped = ping_pong::swapped(&scene, &state);
+    if let Some(spec) = &swapped {
+        scene = Scene::new(observed, spec);
+    }
     let effects = effects(&scene, &mut state, &mut holds);
     let deadline = if state.is_promoted() { Deadline::NotRunning } else { deadline };
     let facts = facts(&scene, &state);
+    state.events.extend(rivals::news(&scene));
     state.events.extend(overwritten::events(&scene, &state, &facts.overwritten));
     let after = status::compute(&scene, &state, &deadline, &holds);
     let events = std::mem::take(&mut state.events);
@@ -74,6 +81,7 @@ fn decide_valid(observed: &Observed, spec: &Spec) -> Plan {
 
 /// Counts progress, and aborts an update that made none for too long if the spec asks for that.
 fn take_deadline(scene: &Scene<'_>, state: &mut State) -> Deadline {
+    deadline::adopt(scene, state);
     if deadline::has_stood_still(scene, state) {
         state.progressed_at = Some(scene.observed.now);
     }
@@ -94,6 +102,8 @@ fn take_deadline(scene: &Scene<'_>, state: &mut State) -> Deadline {
 fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<Planned> {
     let mut effects = left_behind::lift(scene);
     effects.extend(children::establish(scene, state));
+    effects.extend(affinity::refresh(scene, state));
+    effects.extend(children::follow_spec(scene, state));
     let (growing, shrinking) = children::resize(scene, state);
     // Templates come before sizes: the next pod is to be born in its role.
     effects.extend(children::relabel(scene, state));
@@ -109,8 +119,12 @@ fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<P
     }
     effects.extend(shrinking);
     effects.extend(runs::start_and_end(scene, state, holds));
+    effects.extend(experiments::start_and_end(scene, state, holds));
     effects.extend(history::clear_away(scene, state));
     effects.extend(children::forget(scene, state));
+    effects.extend(workload::scale_down(scene, state));
+    // What a budget may refuse comes last, so that nothing waits for it.
+    effects.extend(restart::plan(scene, state, holds));
     effects
 }
 

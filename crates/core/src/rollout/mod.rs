@@ -2,13 +2,18 @@
 //!
 //! Read [`decide`] first; it calls the other files in the order in which they matter.
 
+mod affinity;
 mod basic;
 mod blue_green;
 mod children;
 mod commands;
-mod conditions;
+pub(crate) mod conditions;
 mod deadline;
 mod decide;
+mod duration;
+mod experiment_object;
+mod experiments;
+mod extras;
 mod handover;
 mod history;
 pub mod hold;
@@ -22,8 +27,12 @@ pub mod observed;
 mod overwritten;
 pub mod parse;
 mod phase;
+mod ping_pong;
 mod replicas;
+mod restart;
 mod revision;
+mod rivals;
+mod rollback;
 mod run_object;
 mod runs;
 mod safety;
@@ -36,6 +45,7 @@ pub mod template;
 mod traffic;
 mod wake;
 mod wire;
+mod workload;
 
 pub use decide::decide;
 pub use hold::Hold;

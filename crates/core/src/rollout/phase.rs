@@ -5,8 +5,10 @@ use crate::rollout::Hold;
 use super::blue_green;
 use super::conditions::abort_message;
 use super::deadline::{self, Deadline};
+use super::extras;
 use super::managed;
 use super::named_services;
+use super::restart;
 use super::scene::Scene;
 use super::state::State;
 
@@ -50,6 +52,9 @@ pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, hol
     if let Some(pause) = state.pauses.first() {
         return Phase::new("Paused", silence.map_or_else(|| pause.reason.clone(), ToString::to_string));
     }
+    if restart::is_pending(scene, state) {
+        return Phase::new("Progressing", "rollout is restarting");
+    }
     if let Some(silence) = silence {
         return Phase::new("Progressing", silence.to_string());
     }
@@ -71,7 +76,7 @@ pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, hol
     if let Some(hold) = scene.mesh.as_ref().and_then(|mesh| mesh.differs_from(0)) {
         return Phase::new("Progressing", format!("promoted; {hold}"));
     }
-    if let Some(hold) = managed::not_observed(scene, state) {
+    if let Some(hold) = managed::not_observed(scene, state).or_else(|| extras::not_observed(scene, state)) {
         return Phase::new("Progressing", format!("promoted; {hold}"));
     }
     Phase::new("Healthy", "")

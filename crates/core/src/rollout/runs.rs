@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use serin_api::AnalysisRun;
+use serin_api::{AnalysisRun, labels};
 
 use crate::analysis::holding::holding;
+use crate::field_error::FieldError;
 use crate::plan::{Effect, Event, Planned};
 use crate::rollout::Hold;
 use crate::rollout::step::Step;
 
 use super::blue_green;
+use super::rollback::is_hurried;
 use super::run_object::{RunKind, build};
 use super::scene::Scene;
 use super::state::{INCONCLUSIVE_PAUSE, RunRef, State};
@@ -33,7 +35,7 @@ pub(crate) fn follow(scene: &Scene<'_>, state: &mut State) {
             continue;
         }
         announce(state, kind, &phase);
-        if state.is_updating() && !state.promote_full {
+        if state.is_updating() && !is_hurried(scene, state) {
             take_verdict(scene, state, kind, (&phase, &message));
         }
     }
@@ -74,7 +76,7 @@ fn announce(state: &mut State, kind: RunKind, phase: &str) {
 
 /// Decides which runs there should be, records them in the state, and yields what brings that about.
 pub(crate) fn start_and_end(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<Planned> {
-    let mut effects = Vec::new();
+    let mut effects = claim(scene);
     for kind in RunKind::ALL {
         if !is_wanted(scene, state, kind) {
             continue;
@@ -87,9 +89,13 @@ pub(crate) fn start_and_end(scene: &Scene<'_>, state: &mut State, holds: &mut Ve
             && !is_final(&slot.phase)
             && find(scene, &slot.name).is_none()
         {
-            match build(scene, state, kind, &slot.name) {
+            let run = &slot.name;
+            match build(scene, state, kind, run) {
                 Ok(object) => effects.push(Planned { effect: Effect::CreateAnalysisRun { object }, event: None }),
-                Err(errors) => holds.extend(errors.into_iter().map(|e| Hold::MissingObject { object: e.to_string() })),
+                Err(errors) => {
+                    let not_made = |why: FieldError| Hold::RunNotMade { run: run.clone(), why: why.to_string() };
+                    holds.extend(errors.into_iter().map(not_made));
+                }
             }
         }
     }
@@ -97,9 +103,25 @@ pub(crate) fn start_and_end(scene: &Scene<'_>, state: &mut State, holds: &mut Ve
     effects
 }
 
+/// Takes over the runs under way that another instance began: whoever has the Rollout has them too.
+fn claim(scene: &Scene<'_>) -> Vec<Planned> {
+    let instance = &scene.observed.settings.instance_id;
+    let is_foreign = |run: &&Arc<AnalysisRun>| {
+        let label = run.metadata.labels.as_ref().and_then(|all| all.get(labels::INSTANCE_ID));
+        label != instance.as_ref() && !is_complete(run) && run.metadata.deletion_timestamp.is_none()
+    };
+    let foreign = scene.observed.analysis_runs.iter().filter(is_foreign);
+    foreign
+        .filter_map(|run| {
+            let (name, uid, instance) = (name(run).to_owned(), run.metadata.uid.clone()?, instance.clone());
+            Some(Planned { effect: Effect::ClaimAnalysisRun { name, uid, instance }, event: None })
+        })
+        .collect()
+}
+
 /// Whether the update calls for a run of this kind now.
 fn is_wanted(scene: &Scene<'_>, state: &State, kind: RunKind) -> bool {
-    if !state.is_updating() || state.promote_full || scene.stable(state).is_none() {
+    if !state.is_updating() || is_hurried(scene, state) || scene.stable(state).is_none() {
         return false;
     }
     match kind {

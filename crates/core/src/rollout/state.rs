@@ -12,6 +12,8 @@ use crate::rollout::step::Step;
 use crate::rollout::template::step_hash;
 
 use super::blue_green::Progress;
+use super::ping_pong::Turn;
+use super::rollback::is_within_window;
 use super::scene::Scene;
 
 /// Where an update stands, past the wire's optional fields.
@@ -41,6 +43,8 @@ pub(crate) struct State {
     pub(crate) background: Option<RunRef>,
     /// The analysis of the step under way.
     pub(crate) step_run: Option<RunRef>,
+    /// Name of the Experiment of the step under way.
+    pub(crate) experiment: Option<String>,
     /// What only a blue-green update knows.
     pub(crate) blue_green: Progress,
     /// Since when the step clock stands still.
@@ -51,6 +55,10 @@ pub(crate) struct State {
     pub(crate) available_max: i32,
     /// When the update last made progress.
     pub(crate) progressed_at: Option<DateTime<Utc>>,
+    /// The `restartAt` up to which all pods have been restarted.
+    pub(crate) restarted_at: Option<DateTime<Utc>>,
+    /// Which of the ping-pong Services is stable; none before the first promotion.
+    pub(crate) stable_turn: Option<Turn>,
     /// Commands from annotations that were handled, by annotation key.
     pub(crate) handled: BTreeMap<String, HandledCommand>,
     /// What to tell of the changes made since the state was read.
@@ -60,7 +68,7 @@ pub(crate) struct State {
 /// A pause, as it stands in `status.pauseConditions`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pause {
-    /// Upstream's reason, see [`STEP_PAUSE`], [`SWITCH_PAUSE`] and [`INCONCLUSIVE_PAUSE`].
+    /// Upstream's reason: one of the `*_PAUSE` below, or [`INCONCLUSIVE_EXPERIMENT`].
     pub(crate) reason: String,
     /// When it began.
     pub(crate) since: DateTime<Utc>,
@@ -72,6 +80,9 @@ pub(crate) const STEP_PAUSE: &str = "CanaryPauseStep";
 pub(crate) const SWITCH_PAUSE: &str = "BlueGreenPause";
 /// The pause that an inconclusive analysis causes.
 pub(crate) const INCONCLUSIVE_PAUSE: &str = "InconclusiveAnalysisRun";
+
+/// The pause that an inconclusive experiment causes.
+pub(crate) const INCONCLUSIVE_EXPERIMENT: &str = "InconclusiveExperiment";
 
 /// An AnalysisRun that the Rollout started, as last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +123,11 @@ impl State {
             state.step_started_at = Some(scene.observed.now);
             state.progressed_at = Some(scene.observed.now);
             state.choose_first_step(scene);
+            // Pods of a new revision are new.
+            if is_other_revision {
+                state.restarted_at =
+                    scene.spec.restart_at.filter(|at| *at <= scene.observed.now).or(state.restarted_at);
+            }
             if is_other_revision && (is_known || state.is_initial()) {
                 state.announce_revision(scene);
             }
@@ -172,7 +188,7 @@ impl State {
     /// Whether the update waits for time, people or an analysis rather than for pods.
     pub(crate) fn waits_on_purpose(&self, spec: &Spec) -> bool {
         let on_waiting_step = match self.current_step(spec) {
-            Some(Step::Pause(_) | Step::Analysis(_)) => true,
+            Some(Step::Pause(_) | Step::Analysis(_) | Step::Experiment(_)) => true,
             Some(Step::SetWeight(_) | Step::SetCanaryScale(_) | Step::SetHeaderRoute(_) | Step::SetMirrorRoute(_))
             | None => false,
         };
@@ -206,6 +222,7 @@ impl State {
         self.step = step;
         self.step_started_at = Some(now);
         self.step_run = None;
+        self.experiment = None;
         self.holding_since = None;
         self.held = TimeDelta::zero();
         self.progressed_at = Some(now);
@@ -233,6 +250,8 @@ impl State {
         let kept = std::mem::take(self);
         self.stable_hash = kept.stable_hash;
         self.handled = kept.handled;
+        self.restarted_at = kept.restarted_at;
+        self.stable_turn = kept.stable_turn;
         self.blue_green = kept.blue_green.anew();
     }
 
@@ -249,6 +268,10 @@ impl State {
             let number = scene.revision.number;
             let message = format!("Rollout not completed, started update to revision {number} ({})", self.current_hash);
             self.events.push(Event::normal("RolloutNotCompleted", message));
+            if is_within_window(scene, self) && !scene.spec.canary.steps.is_empty() {
+                let message = "Rollback to active ReplicaSets within RollbackWindow";
+                self.events.push(Event::normal("SkipSteps", message));
+            }
         } else if self.is_promoted() && !scene.spec.canary.steps.is_empty() {
             self.events.push(Event::normal("SkipSteps", "Rollback to stable ReplicaSets"));
         }

@@ -8,6 +8,7 @@ use crate::rollout::Hold;
 use super::blue_green;
 use super::conditions::{self, Health};
 use super::deadline::Deadline;
+use super::duration;
 use super::mesh::Role;
 use super::phase;
 use super::scene::Scene;
@@ -29,6 +30,7 @@ pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, hol
     let workload = scene.observed.workload.as_ref().and_then(|found| found.present());
     status.workload_observed_generation = workload.map(|workload| workload.generation.to_string());
     status.canary.weights = weights(scene, state);
+    status.duration = duration::compute(scene, state, &before);
     let phase = phase::compute(scene, state, deadline, holds);
     let health = if phase.is_healthy() { Health::Healthy } else { Health::Unhealthy };
     status.conditions = conditions::compute(scene, state, &before.conditions, deadline, health);
@@ -62,9 +64,28 @@ fn weights(scene: &Scene<'_>, state: &State) -> Option<TrafficWeights> {
             service_name: canary.stable_service.clone(),
             pod_template_hash: state.stable_hash.clone(),
         },
-        additional: Vec::new(),
+        additional: additional(scene),
         verified: None,
     })
+}
+
+/// What the routes give to the pods of experiments.
+fn additional(scene: &Scene<'_>) -> Vec<WeightDestination> {
+    let Some(mesh) = &scene.mesh else { return Vec::new() };
+    let statuses = scene.observed.experiments.iter().filter_map(|experiment| experiment.status.as_ref());
+    let hash_of = |service: &str| {
+        let mut templates = statuses.clone().flat_map(|status| &status.template_statuses);
+        templates.find(|t| t.service_name.as_deref() == Some(service)).and_then(|t| t.pod_template_hash.clone())
+    };
+    let with_weight = mesh.experiments.iter().map(|service| (service, mesh.share_of(service)));
+    with_weight
+        .filter(|(_, weight)| *weight > 0)
+        .map(|(service, weight)| WeightDestination {
+            weight,
+            service_name: Some(service.clone()),
+            pod_template_hash: hash_of(service),
+        })
+        .collect()
 }
 
 /// Keeps since when each reason to wait has held.

@@ -1,5 +1,6 @@
 //! Pod templates: the hash that names a revision, and whether two of them make the same pods.
 
+pub(crate) mod affinity;
 mod defaults;
 mod go_json;
 mod quantity;
@@ -11,8 +12,8 @@ use serin_api::labels::POD_TEMPLATE_HASH;
 use crate::rollout::parse::Metadata;
 use crate::rollout::step::Steps;
 
-pub use tolerated::tolerated;
 use go_json::GO_ESCAPES;
+pub use tolerated::tolerated;
 
 /// The hash of a pod template, 8 to 10 characters fit for names and labels; `collision_count` makes another of the same.
 ///
@@ -78,6 +79,7 @@ pub(crate) fn is_blank(template: &Value) -> bool {
 fn essence(template: &Value) -> Value {
     let mut template = template.clone();
     remove(&mut template, "labels", POD_TEMPLATE_HASH);
+    affinity::remove_injected(&mut template);
     defaults::remove(&mut template);
     template
 }

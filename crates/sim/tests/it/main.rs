@@ -1,15 +1,25 @@
 //! Tests of the simulator from outside: real programs against its sockets, and the real controller in its world.
 
 #[cfg(test)]
+mod adoption;
+#[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod blue_green;
+#[cfg(test)]
+mod clients;
+#[cfg(test)]
+mod experiments;
+#[cfg(test)]
+mod general;
 #[cfg(test)]
 mod git_tool;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod handover;
+#[cfg(test)]
+mod istiod_away;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
@@ -18,6 +28,8 @@ mod kubectl;
 mod live;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod restarts;
 #[cfg(test)]
 mod routes;
 #[cfg(test)]

@@ -15,16 +15,34 @@ pub(super) const FIELD: &str = "spec.strategy.canary.trafficRouting.istio";
 /// Reads the routing; `None` if it does not say which objects to set.
 pub(super) fn read(observed: &Observed, wire: &TrafficRouting, report: &mut Report) -> Option<Routing> {
     let Some(istio) = &wire.istio else {
-        report.required(FIELD, "trafficRouting needs istio; remove trafficRouting to split by numbers of pods");
+        // Another router is told already, with the same way out.
+        if !has_another_router(wire) {
+            report.required(FIELD, "trafficRouting needs istio; remove trafficRouting to split by numbers of pods");
+        }
         return None;
     };
     let destination_rule = istio.destination_rule.as_ref().map(|wire| destination_rule(wire, report));
     let managed_routes = managed::names(&wire.managed_routes, report);
+    if let Some(weight) = wire.max_traffic_weight {
+        let detail = "Canary maxTrafficWeight in traffic routing only supported in Nginx and Plugins";
+        report.invalid("spec.strategy.canary.trafficRouting.maxTrafficWeight", weight, detail);
+    }
     let virtual_services = virtual_services(observed, istio, report)?;
     match destination_rule {
         None => Some(Routing { virtual_services, destination_rule: None, managed_routes }),
         Some(rule) => Some(Routing { virtual_services, destination_rule: Some(rule?), managed_routes }),
     }
+}
+
+fn has_another_router(wire: &TrafficRouting) -> bool {
+    wire.nginx.is_some()
+        || wire.alb.is_some()
+        || wire.smi.is_some()
+        || wire.ambassador.is_some()
+        || wire.app_mesh.is_some()
+        || wire.traefik.is_some()
+        || wire.apisix.is_some()
+        || !wire.plugins.is_empty()
 }
 
 /// The field that a VirtualService of the list is named in.
@@ -104,6 +122,12 @@ fn destination_rule(wire: &IstioDestinationRule, report: &mut Report) -> Option<
         let detail = "canary and stable need two different subsets";
         report.invalid(format!("{field}.stableSubsetName"), wire.stable_subset_name.as_str(), detail);
         is_whole = false;
+    }
+    for (index, name) in wire.additional_subset_names.iter().enumerate() {
+        if *name == wire.canary_subset_name || *name == wire.stable_subset_name {
+            let detail = "the canary and the stable subset are no additional ones; remove the name here";
+            report.invalid(format!("{field}.additionalSubsetNames[{index}]"), name.as_str(), detail);
+        }
     }
     is_whole.then(|| DestinationRuleRef {
         name: wire.name.clone(),

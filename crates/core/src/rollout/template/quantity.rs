@@ -27,11 +27,7 @@ pub(super) fn is_quantity(value: &Value) -> bool {
 
 /// The amount in billionths, Kubernetes' finest unit; `None` if this is not a quantity, or too great to compare.
 pub(super) fn billionths(value: &Value) -> Option<i128> {
-    let text = match value {
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => text.trim().to_owned(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
-    };
+    let text = text_of(value)?;
     if let Some((number, power)) = BINARY.iter().find_map(|(suffix, power)| Some((text.strip_suffix(suffix)?, *power)))
     {
         return scale(number, 0)?.checked_mul(1_i128.checked_shl(power)?);
@@ -46,13 +42,24 @@ pub(super) fn billionths(value: &Value) -> Option<i128> {
     }
 }
 
-/// The amount as Kubernetes writes it: in the greatest unit that keeps a whole number, of powers of two if it was written so.
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) => Some(text.trim().to_owned()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// The amount as Kubernetes writes it: as it was read where that seems good enough to it, else in the greatest unit that keeps a whole number, of powers of two if it was written so.
 pub(super) fn canonical(value: &Value) -> Option<String> {
     let amount = billionths(value)?;
     if amount == 0 {
         return Some("0".to_owned());
     }
-    let text = value.as_str().unwrap_or_default().trim();
+    let text = text_of(value)?;
+    if is_kept(&text) {
+        return Some(text);
+    }
     let is_binary = BINARY.iter().any(|(suffix, _)| text.ends_with(suffix));
     if is_binary && amount % BILLION == 0 && (amount / BILLION).abs() >= 1024 {
         let (number, power) = factored(amount / BILLION, 1024);
@@ -69,6 +76,33 @@ pub(super) fn canonical(value: &Value) -> Option<String> {
         _ if is_exponent => Some(format!("{number}e{power}")),
         _ => Some(format!("{number}{}", suffix_of(&DECIMAL, power)?)),
     }
+}
+
+/// Whether Kubernetes keeps the text of a quantity: it takes a whole number of its unit, or of the unit a thousand times
+/// smaller and so on, for well written unless that ends in zeros, or is divisible by eight with units of two.
+fn is_kept(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text).trim_start_matches('0');
+    let (digits, rest) = split_digits(unsigned);
+    let (fraction, suffix) = rest.strip_prefix('.').map_or(("", rest), split_digits);
+    let all = format!("{digits}{fraction}");
+    if digits.is_empty() || all.len() > 18 {
+        return false;
+    }
+    if let Some((_, power)) = BINARY.iter().find(|(own, _)| *own == suffix) {
+        let precise = digits.len() + usize::try_from(power * 3 / 10).unwrap_or(0) < 15;
+        let is_odd = digits.parse::<i64>().is_ok_and(|number| number % 8 != 0);
+        return fraction.is_empty() && precise && is_odd;
+    }
+    let decimal = DECIMAL.iter().find(|(own, _)| *own == suffix).map(|(_, power)| *power);
+    let exponent = || suffix.strip_prefix(['e', 'E'])?.parse::<i32>().ok();
+    let power = if suffix.is_empty() { Some(0) } else { decimal.or_else(exponent) };
+    let scale = power.zip(i32::try_from(fraction.len()).ok()).map(|(power, places)| power - places);
+    scale.is_some_and(|scale| scale >= -9 && scale % 3 == 0) && !all.ends_with("000")
+}
+
+/// The digits that a text begins with, and what follows.
+fn split_digits(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
 const BILLION: i128 = 1_000_000_000;
@@ -141,6 +175,12 @@ mod tests {
             (json!("-2000m"), "-2"),
             (json!("0Mi"), "0"),
             (json!("10n"), "10n"),
+            (json!("4015.735k"), "4015.735k"),
+            (json!("4015.73k"), "4015730"),
+            (json!(1.234), "1.234"),
+            (json!("+5Ki"), "+5Ki"),
+            (json!("+8Ki"), "8Ki"),
+            (json!("0.123"), "123m"),
         ];
         for (value, expected) in cases {
             assert_eq!(canonical(&value).as_deref(), Some(expected), "{value}");

@@ -7,10 +7,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use serin_api::{Rollout, RolloutStatus};
 
+use super::lab::Lab;
 use super::lag::Lag;
-use crate::plan::Event;
+use crate::plan::{Event, Wake};
 use crate::rollout::observed::{
-    Found, Observed, Pod, Raw, ReplicaSet, Settings, Template, TemplateKey, VirtualServiceKey, Writer,
+    Found, Observed, Pod, Raw, ReplicaSet, Settings, Template, TemplateKey, VirtualServiceKey, Workload, Writer,
 };
 use crate::rollout::{Plan, decide};
 
@@ -23,11 +24,17 @@ pub(super) struct World {
     pub(super) observed: Observed,
     /// Everything that was told so far, as `Reason: message`.
     pub(super) told: Vec<String>,
+    /// Whether a disruption budget refuses every eviction.
+    pub(super) protected: bool,
     /// Images whose pods never become ready.
     pub(super) broken: BTreeSet<String>,
     /// How many pods of an image become ready.
     pub(super) ready_max: BTreeMap<String, usize>,
     lag: Lag,
+    pub(super) lab: Lab,
+    /// Whether an Experiment changed in the last turn.
+    is_busy: bool,
+    args: Vec<String>,
     pub(super) versions: u64,
 }
 
@@ -60,14 +67,23 @@ impl World {
             left_behind: Vec::new(),
             templates: BTreeMap::new(),
             analysis_runs: Vec::new(),
+            names_taken: BTreeSet::new(),
+            rivals: Vec::new(),
+            experiments: Vec::new(),
+            experiment_services: BTreeMap::new(),
+            experiment_pods: Vec::new(),
             settings: Settings::default(),
         };
         World {
             observed,
             told: Vec::new(),
+            protected: false,
             broken: BTreeSet::new(),
             ready_max: BTreeMap::new(),
             lag: Lag::default(),
+            lab: Lab::default(),
+            is_busy: false,
+            args: Vec::new(),
             versions: 0,
         }
     }
@@ -99,6 +115,18 @@ impl World {
     pub(super) fn both() -> Self {
         let mut world = World::hashes().canary(&json!({"canaryService": "web-canary", "stableService": "web-stable"}));
         world.put_services();
+        world
+    }
+
+    /// Split by two Services that swap their roles.
+    pub(super) fn ping_pong() -> Self {
+        let mut world = World::basic().canary(&json!({
+            "pingPong": {"pingService": "web-ping", "pongService": "web-pong"},
+            "trafficRouting": {"istio": {"virtualService": {"name": "web"}}},
+        }));
+        world.put_service("web-ping");
+        world.put_service("web-pong");
+        world.put_route("web", &json!([destination("web-ping", None, 100), destination("web-pong", None, 0)]));
         world
     }
 
@@ -160,7 +188,8 @@ impl World {
 
     /// An AnalysisTemplate `check` without arguments.
     pub(super) fn with_template(mut self) -> Self {
-        let spec = json!({"metrics": [{"name": "ok", "interval": "1m", "count": 5, "successCondition": "result[0] > 0",
+        let args: Vec<Value> = self.args.iter().map(|name| json!({"name": name})).collect();
+        let spec = json!({"args": args, "metrics": [{"name": "ok", "interval": "1m", "count": 5, "successCondition": "result[0] > 0",
             "provider": {"prometheus": {"address": "http://prometheus", "query": "up"}}}]});
         let spec = Arc::new(serde_json::from_value(spec).expect("a template"));
         let template = Found::Present(Template { spec, semantics: None });
@@ -168,12 +197,52 @@ impl World {
         self
     }
 
-    fn raw(&mut self, mut object: Value) -> Raw {
+    /// Arguments without values for the AnalysisTemplate `check`.
+    pub(super) fn with_args(mut self, names: &[&str]) -> Self {
+        self.args = names.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    pub(super) fn raw(&mut self, mut object: Value) -> Raw {
         self.versions += 1;
         let version = self.versions.to_string();
         object["metadata"]["resourceVersion"] = json!(version);
         let seen_at = self.observed.now - TimeDelta::hours(1);
         Raw { object: Arc::new(object), version, seen_at, writer: Writer::Unknown }
+    }
+
+    /// Takes the pod template from a Deployment of five pods.
+    pub(super) fn with_workload(mut self, scale_down: &str) -> Self {
+        let template = self.observed.rollout.spec.template.clone().expect("a template");
+        let selector = json!({"matchLabels": {"app": "web"}});
+        let workload = Workload { template, selector, generation: 1, replicas: Some(5) };
+        self.observed.workload = Some(Found::Present(workload));
+        let reference = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "scaleDown": scale_down});
+        self.spec(&json!({"template": null, "workloadRef": reference}))
+    }
+
+    /// Changes the Deployment.
+    fn change_workload(&mut self, change: impl FnOnce(&mut Workload)) {
+        let Some(Found::Present(workload)) = &mut self.observed.workload else { panic!("there is no Deployment") };
+        change(workload);
+        workload.generation += 1;
+    }
+
+    /// Scales the Deployment, as a person does.
+    pub(super) fn set_deployment(&mut self, replicas: i32) {
+        self.change_workload(|workload| workload.replicas = Some(replicas));
+    }
+
+    /// Gives the Deployment's template another image.
+    pub(super) fn set_workload_image(&mut self, tag: &str) {
+        let image = format!("web:{tag}");
+        self.change_workload(|workload| workload.template["spec"]["containers"][0]["image"] = json!(image));
+    }
+
+    /// Pods that the Deployment asks for.
+    pub(super) fn deployment(&self) -> i32 {
+        let found = self.observed.workload.as_ref().and_then(|found| found.present());
+        found.and_then(|workload| workload.replicas).expect("a Deployment")
     }
 
     /// Merges into `spec`.
@@ -201,8 +270,10 @@ impl World {
 
     /// Gives the template another image.
     pub(super) fn set_image(&mut self, tag: &str) {
-        let image = format!("web:{tag}");
-        self.set_spec(&json!({"template": {"spec": {"containers": [{"name": "web", "image": image}]}}}));
+        let template = self.observed.rollout.spec.template.clone().unwrap_or_default();
+        let mut container = template["spec"]["containers"][0].clone();
+        container["image"] = json!(format!("web:{tag}"));
+        self.set_spec(&json!({"template": {"spec": {"containers": [container]}}}));
     }
 
     /// Merges into `status`, as a client does.
@@ -244,7 +315,7 @@ impl World {
     /// A turn in which no more than some effects come true: the controller crashed.
     #[track_caller]
     pub(super) fn turn_with(&mut self, effects_max: usize) -> Plan {
-        let plan = decide(&self.observed);
+        let mut plan = decide(&self.observed);
         self.observed.now += TimeDelta::seconds(1);
         if let Some(status) = &plan.status {
             // Over the wire, so that what does not survive there shows.
@@ -257,6 +328,9 @@ impl World {
         }
         let of_effects = plan.effects.iter().take(effects_max).filter_map(|planned| planned.event.as_ref());
         self.told.extend(Event::in_order(&plan.events, of_effects).into_iter().map(words));
+        let (has_changed, wake) = self.turn_experiments(effects_max);
+        self.is_busy = has_changed;
+        plan.wake = Wake::earlier(plan.wake.take(), wake);
         self.lag.see(&self.observed);
         plan
     }
@@ -267,7 +341,7 @@ impl World {
         for _ in 0..TURNS_MAX {
             let plan = self.turn();
             let soon = self.observed.now + self.observed.settings.propagation + TimeDelta::seconds(2);
-            let is_quiet = plan.status.is_none() && plan.effects.is_empty() && plan.events.is_empty();
+            let is_quiet = plan.status.is_none() && plan.effects.is_empty() && plan.events.is_empty() && !self.is_busy;
             if is_quiet && plan.wake.as_ref().is_none_or(|wake| wake.at > soon) {
                 return plan;
             }
@@ -300,6 +374,11 @@ impl World {
     /// The status as last written.
     pub(super) fn status(&self) -> RolloutStatus {
         self.observed.rollout.status.clone().unwrap_or_default()
+    }
+
+    /// `spec.restartAt`.
+    pub(super) fn restart_at(&self) -> Option<DateTime<Utc>> {
+        self.observed.rollout.spec.restart_at.map(|time| time.0)
     }
 
     /// What clients see, in one line.
@@ -345,6 +424,12 @@ impl World {
     pub(super) fn http(&self) -> &[Value] {
         let (_, found) = self.observed.virtual_services.first_key_value().expect("a VirtualService");
         found.present().expect("present").object["spec"]["http"].as_array().expect("routes")
+    }
+
+    /// The hash that an image gets after one decision.
+    pub(super) fn turned_to(mut self, tag: &str) -> String {
+        self.turn();
+        self.rs(tag).hash.clone()
     }
 
     /// The ReplicaSet of an image.
@@ -415,6 +500,6 @@ pub(super) fn image(template: &Value) -> &str {
     template["spec"]["containers"][0]["image"].as_str().and_then(|image| image.split(':').nth(1)).unwrap_or_default()
 }
 
-fn words(event: &Event) -> String {
+pub(super) fn words(event: &Event) -> String {
     format!("{}: {}", event.reason, event.message)
 }
