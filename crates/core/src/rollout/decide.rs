@@ -29,7 +29,7 @@ pub fn decide(observed: &Observed) -> Plan {
             safety::guard(observed, &spec, plan)
         }
     };
-    plan.events.extend(first_sight(observed));
+    plan.events.splice(0..0, first_sight(observed));
     plan
 }
 

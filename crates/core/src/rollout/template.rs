@@ -3,6 +3,7 @@
 mod defaults;
 mod go_json;
 mod quantity;
+mod tolerated;
 
 use serde_json::Value;
 use serin_api::labels::POD_TEMPLATE_HASH;
@@ -10,6 +11,7 @@ use serin_api::labels::POD_TEMPLATE_HASH;
 use crate::rollout::parse::Metadata;
 use crate::rollout::step::Steps;
 
+pub use tolerated::tolerated;
 use go_json::GO_ESCAPES;
 
 /// The hash of a pod template, 8 to 10 characters fit for names and labels; `collision_count` makes another of the same.

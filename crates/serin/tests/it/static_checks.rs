@@ -49,6 +49,15 @@ fn every_error_is_told_with_file_object_and_field() {
 }
 
 #[test]
+fn an_amount_that_is_none_gives_a_warning() {
+    let output = serin(&["lint", "-f", &data("amounts.yaml")]);
+    let text = stdout(&output);
+    assert_eq!(code(&output), 0, "{text}");
+    assert!(text.contains("spec.template.spec.containers[0].resources.requests"), "{text}");
+    assert!(text.contains("0 errors, 1 warning"), "{text}");
+}
+
+#[test]
 fn a_file_that_is_no_yaml_does_not_hide_the_others() {
     let output = serin(&["lint", "-f", &data(".")]);
     let text = stdout(&output);

@@ -6,7 +6,7 @@ use serde_json::Value;
 use serin_api::WorkloadRef;
 
 use crate::rollout::observed::{Found, Observed};
-use crate::rollout::template::is_blank;
+use crate::rollout::template::{is_blank, tolerated};
 
 use super::report::Report;
 use super::selector;
@@ -40,7 +40,7 @@ pub(super) fn read(observed: &Observed, report: &mut Report) -> Option<Workload>
         None => (spec.template.clone().unwrap_or_default(), selector),
     };
     let selector = check_selector(selector, report);
-    let template = check_template(template, spec.workload_ref.is_some(), report);
+    let template = check_template(tolerated(template).0, spec.workload_ref.is_some(), report);
     let workload = Workload { template: template?, selector: selector? };
     match selector::matches(&workload.selector, &workload.labels()) {
         Ok(true) => Some(workload),

@@ -7,6 +7,24 @@ const DECIMAL: [(&str, i32); 9] =
     [("n", -9), ("u", -6), ("m", -3), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
 const BINARY: [(&str, u32); 6] = [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40), ("Pi", 50), ("Ei", 60)];
 
+/// Whether Kubernetes reads this as a quantity, however great.
+pub(super) fn is_quantity(value: &Value) -> bool {
+    let text = match value {
+        Value::Number(_) => return true,
+        Value::String(text) => text,
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return false,
+    };
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
+    let (number, suffix) = unsigned.split_at(end);
+    let is_number = number.bytes().any(|byte| byte.is_ascii_digit()) && number.matches('.').count() <= 1;
+    let is_suffix = suffix.is_empty()
+        || BINARY.iter().any(|(known, _)| *known == suffix)
+        || DECIMAL.iter().any(|(known, _)| *known == suffix)
+        || suffix.strip_prefix(['e', 'E']).is_some_and(|power| power.parse::<i32>().is_ok());
+    is_number && is_suffix
+}
+
 /// The amount in billionths, Kubernetes' finest unit; `None` if this is not a quantity, or too great to compare.
 pub(super) fn billionths(value: &Value) -> Option<i128> {
     let text = text_of(value)?;

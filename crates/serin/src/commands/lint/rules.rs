@@ -12,6 +12,7 @@ use serin_core::analysis::parse::{validate, validate_run};
 use serin_core::analysis::template::semantics_of;
 use serin_core::field_error::FieldError;
 use serin_core::rollout::parse::parse;
+use serin_core::rollout::template::tolerated;
 
 use super::fields;
 use super::finding::{Finding, Object};
@@ -90,6 +91,11 @@ fn check_rollout(object: &Object, all: &mut Objects, in_templates: &BTreeSet<Str
     }
     for error in errors {
         push(&mut findings, object, error);
+    }
+    let template = observed.rollout.spec.template.clone().unwrap_or_default();
+    for field in tolerated(template).1 {
+        let message = "has an amount that Kubernetes cannot read; pods are made without it";
+        findings.push(object.warning(format!("spec.template.{field}"), message));
     }
     findings
 }
