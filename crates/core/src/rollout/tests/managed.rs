@@ -114,6 +114,23 @@ fn a_newer_version_does_not_pass_the_step_before_it_has_routes_of_its_own() {
 }
 
 #[test]
+fn a_step_is_left_only_when_its_route_is_there() {
+    for (case, make) in WORLDS {
+        let header = json!([{"headerName": "agent", "headerValue": {"exact": "tester"}}]);
+        let steps = json!([{"setCanaryScale": {"replicas": 1}},
+            {"setHeaderRoute": {"name": "header", "match": header}}, {"pause": {}}]);
+        let mut world = world(make).steps(&steps).deployed();
+        world.set_image("v2");
+        let mut turns = 0..100;
+        while world.status().current_step_index != Some(2) {
+            assert!(turns.next().is_some(), "{case}: {}", world.line());
+            world.turn();
+        }
+        assert_eq!(routes(&world), ["header", "main 0"], "{case}: {}", world.line());
+    }
+}
+
+#[test]
 fn nothing_of_them_outlives_the_update() {
     for (case, make) in WORLDS {
         let mut world = with_both(make);
