@@ -3,3 +3,4 @@
 mod kit;
 pub mod lab;
 pub mod suites;
+pub mod upstream;

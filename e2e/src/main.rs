@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::Parser;
 use serin_e2e::lab::{ability, commands};
-use serin_e2e::suites;
+use serin_e2e::{suites, upstream};
 
 /// A real Kubernetes with Istio on this machine, and the suites that Serin has to pass there.
 #[derive(Debug, Parser)]
@@ -41,6 +41,8 @@ enum Command {
     Daemon { deed: commands::Deed, name: String },
     /// Run the suites against the cluster, or that of KUBECONFIG
     Test(suites::Test),
+    /// Run Argo Rollouts' own end-to-end suite against Serin
+    Upstream(upstream::Upstream),
     /// Stop the cluster and check that nothing is left
     Stop(commands::Stop),
 }
@@ -67,6 +69,7 @@ fn run(command: Command) -> Result<()> {
         Command::Kubectl { arguments } => commands::kubectl(&arguments),
         Command::Daemon { deed, name } => commands::daemon(deed, &name),
         Command::Test(test) => test.run(),
+        Command::Upstream(upstream) => upstream.run(),
         Command::Stop(stop) => stop.run(),
     }
 }

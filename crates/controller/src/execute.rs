@@ -145,8 +145,9 @@ impl Executor {
         if matches!(report.outcome, Outcome::Done) {
             self.start_jobs(orders, now, &mut report).await;
         }
+        let refused = refusal(&report.outcome);
         // The status is written even where an effect failed, so its events are told in any case.
-        for event in Event::in_order(&orders.events, told) {
+        for event in Event::in_order(&orders.events, told).into_iter().chain(&refused) {
             if !self.leadership.may_write() {
                 break;
             }
@@ -166,7 +167,7 @@ impl Executor {
         // Only Rollouts have a status subresource.
         let subresource = match subject.key {
             Key::Rollout(_) => "/status",
-            Key::AnalysisRun(_) => "",
+            Key::AnalysisRun(_) | Key::Experiment(_) => "",
         };
         let resource = self.cluster.resource(kind);
         match self.cluster.merge_patch(&resource, name, subresource, patch).await {
@@ -247,6 +248,17 @@ impl Executor {
 
     pub(crate) fn check_leadership(&self) -> Result<(), Outcome> {
         if self.leadership.may_write() { Ok(()) } else { Err(Outcome::Fenced) }
+    }
+}
+
+/// What people have to hear of a write that fails until somebody helps: a missing right, a webhook that objects, a name
+/// that is taken.
+fn refusal(outcome: &Outcome) -> Option<Event> {
+    match outcome {
+        Outcome::Failed(error) if error.backoff() == Backoff::Refused => {
+            Some(Event::warning("WriteRefused", format!("{error}; it is tried again")))
+        }
+        Outcome::Done | Outcome::Conflict { .. } | Outcome::Failed(_) | Outcome::Fenced => None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+use serin_api::labels;
 
 /// One change of the cluster, as desired state: bringing it about twice is the same as once.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,10 +109,48 @@ pub enum Effect {
         /// JSON merge patch (RFC 7386) with the resourceVersion as precondition.
         patch: Value,
     },
+    /// Creates a Service for the pods of an Experiment.
+    CreateService {
+        /// The whole object.
+        object: Value,
+    },
+    /// Deletes such a Service.
+    DeleteService {
+        /// Name of the Service.
+        name: String,
+        /// Its UID, a precondition.
+        uid: String,
+    },
+    /// Creates an Experiment.
+    CreateExperiment {
+        /// The whole object.
+        object: Value,
+    },
+    /// Asks an Experiment to end.
+    TerminateExperiment {
+        /// Name of the Experiment.
+        name: String,
+    },
+    /// Deletes an Experiment that nobody needs any more.
+    DeleteExperiment {
+        /// Name of the Experiment.
+        name: String,
+        /// Its UID, a precondition.
+        uid: String,
+    },
     /// Creates an AnalysisRun.
     CreateAnalysisRun {
         /// The whole object.
         object: Value,
+    },
+    /// Makes this controller instance the one that measures for an AnalysisRun.
+    ClaimAnalysisRun {
+        /// Name of the run.
+        name: String,
+        /// Its UID, a precondition.
+        uid: String,
+        /// The instance, `None` for the one without a name.
+        instance: Option<String>,
     },
     /// Asks an AnalysisRun to end.
     TerminateAnalysisRun {
@@ -153,6 +192,8 @@ pub enum Target {
     DestinationRule,
     /// argoproj.io AnalysisRun.
     AnalysisRun,
+    /// argoproj.io Experiment.
+    Experiment,
     /// batch Job.
     Job,
 }
@@ -245,8 +286,21 @@ impl Effect {
             },
             Effect::ApplySubsets { name, patch } => own(Target::DestinationRule, name, Verb::JsonPatch(patch.clone())),
             Effect::SwitchService { name, patch } => own(Target::Service, name, Verb::MergePatch(patch.clone())),
+            Effect::CreateService { object } => own(Target::Service, name_of(object), Verb::Create(object.clone())),
+            Effect::DeleteService { name, uid } => own(Target::Service, name, Verb::Delete { uid: uid.clone() }),
+            Effect::CreateExperiment { object } => {
+                own(Target::Experiment, name_of(object), Verb::Create(object.clone()))
+            }
+            Effect::TerminateExperiment { name } => {
+                own(Target::Experiment, name, Verb::MergePatch(json!({"spec": {"terminate": true}})))
+            }
+            Effect::DeleteExperiment { name, uid } => own(Target::Experiment, name, Verb::Delete { uid: uid.clone() }),
             Effect::CreateAnalysisRun { object } => {
                 own(Target::AnalysisRun, name_of(object), Verb::Create(object.clone()))
+            }
+            Effect::ClaimAnalysisRun { name, uid, instance } => {
+                let labels = json!({labels::INSTANCE_ID: instance});
+                own(Target::AnalysisRun, name, Verb::MergePatch(json!({"metadata": {"uid": uid, "labels": labels}})))
             }
             Effect::TerminateAnalysisRun { name } => {
                 own(Target::AnalysisRun, name, Verb::MergePatch(json!({"spec": {"terminate": true}})))

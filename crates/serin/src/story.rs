@@ -23,6 +23,7 @@ pub(crate) fn line(entry: &Entry, began: DateTime<Utc>, paint: Paint) -> String 
             ("measure", with(&format!("{metric} {} {value}", paint.phase(phase)), message))
         }
         What::Hold { reason, message } => ("hold", with(&paint.warn(reason), message)),
+        What::Person { words } => ("person", paint.strong(words)),
         What::Event { kind, reason, message } => {
             let reason = match kind {
                 EventKind::Normal => paint.faint(reason),
@@ -87,6 +88,7 @@ mod tests {
             What::Event { kind: EventKind::Normal, reason: text("RolloutUpdated"), message: text("to revision 2") },
             "event   RolloutUpdated: to revision 2",
         );
+        check(What::Person { words: text("promotes") }, "person  promotes");
         let (metric, phase) = (text("apdex"), text("Successful"));
         let value = text(r#"[{"value": 9900}]"#);
         check(What::Measurement { metric, phase, value, message: String::new() }, "measure apdex Successful 9900");

@@ -16,6 +16,7 @@ pub mod image;
 pub mod manifests;
 pub mod mesh;
 pub mod metrics;
+mod person;
 mod rollout_object;
 pub mod simulate;
 pub mod source;

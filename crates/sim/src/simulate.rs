@@ -8,10 +8,12 @@ use crate::cluster::ROLLOUTS;
 use crate::image::{Changed, SetImage, set_image};
 use crate::manifests::Manifest;
 use crate::mesh::{Quality, Served, Telemetry, Versions};
+use crate::person;
 use crate::rollout_object::{is_observed, status_text};
+use crate::source::WebAnswer;
 use crate::stage::{self, Setup, StageError};
-use crate::timeline::{Entry, Timeline};
-use crate::world::{World, WorldConfig};
+use crate::timeline::{Entry, Timeline, What};
+use crate::world::{Defect, World, WorldConfig};
 
 /// How the new version and its surroundings behave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +44,10 @@ pub struct Options {
     pub set_image: Option<SetImage>,
     /// How the new version behaves.
     pub conduct: Conduct,
+    /// What web endpoints answer; all others are out of reach.
+    pub answers: Vec<WebAnswer>,
+    /// How long a pause that only a person ends lasts until one promotes, more than nothing; without it nobody does.
+    pub promote_after: Option<TimeDelta>,
     /// Where all chance starts.
     pub seed: u64,
     /// How long to watch after the change, in virtual time.
@@ -103,6 +109,7 @@ pub async fn simulate(options: Options, tell: &mut dyn FnMut(&Entry)) -> Result<
     let timeline = Timeline::default();
     let config = WorldConfig { seed: options.seed, ..WorldConfig::default() };
     let mut world = World::new(config, Some(Arc::new(timeline.clone())));
+    world.transport().set_answers(options.answers.clone());
     let setup = stage::set(&world, &options.manifests, options.namespace.as_deref())?;
     let is_up = stage::bring_up(&mut world, &options.manifests).await?;
     let began = world.now();
@@ -120,14 +127,14 @@ pub async fn simulate(options: Options, tell: &mut dyn FnMut(&Entry)) -> Result<
         }
     }
     let horizon = began + options.horizon;
-    let ended = world
-        .run_until(horizon, |world| {
-            tell_all(&timeline, tell);
-            story.end(world).is_some()
-        })
-        .await
-        .map_err(StageError::from)?;
-    let end = if ended { story.end(&world) } else { None };
+    let mut hear = |entry: Option<Entry>| {
+        tell_all(&timeline, tell);
+        if let Some(entry) = entry {
+            tell(&entry);
+        }
+    };
+    let end = story.unfold(&mut world, (horizon, options.promote_after), &mut hear);
+    let end = end.await.map_err(StageError::from)?;
     if end.is_some() {
         let rest = world.now() + AFTERMATH;
         world.run_until(rest, |_| false).await.map_err(StageError::from)?;
@@ -172,6 +179,49 @@ impl Story {
         let is_new =
             status["stableRS"] == status["currentPodHash"] && is_observed(&rollout) && world.now() > self.began;
         (is_new && stage::all_healthy(world)).then_some(End::Healthy)
+    }
+
+    /// Lets the story go on until its end or the horizon; `tell` is called whenever something may have happened, and
+    /// with what a person does.
+    async fn unfold(
+        &self,
+        world: &mut World,
+        (horizon, promote_after): (DateTime<Utc>, Option<TimeDelta>),
+        tell: &mut dyn FnMut(Option<Entry>),
+    ) -> Result<Option<End>, Defect> {
+        loop {
+            let stops =
+                |world: &World| self.end(world).is_some() || promote_after.is_some() && self.awaits(world).is_some();
+            let stopped = world.run_until(horizon, |world| {
+                tell(None);
+                stops(world)
+            });
+            if !stopped.await? || self.end(world).is_some() {
+                return Ok(self.end(world));
+            }
+            let (Some(after), Some(changed)) = (promote_after, &self.changed) else { return Ok(None) };
+            let due = (world.now() + after).min(horizon);
+            let moved_on = world.run_until(due, |world| {
+                tell(None);
+                self.end(world).is_some() || self.awaits(world).is_none()
+            });
+            if moved_on.await? {
+                continue;
+            }
+            let Some(awaited) = self.awaits(world).filter(|_| world.now() < horizon) else { return Ok(None) };
+            let words = match person::promote(world.cluster(), changed) {
+                Ok(()) => format!("promotes: {awaited} ends"),
+                Err(error) => format!("tries to promote, in vain: {error}"),
+            };
+            let object = format!("{}/{}", changed.namespace, changed.rollout);
+            tell(Some(Entry { at: world.now(), object, what: What::Person { words } }));
+        }
+    }
+
+    /// What the Rollout waits for that only a person can end.
+    fn awaits(&self, world: &World) -> Option<String> {
+        let changed = self.changed.as_ref()?;
+        person::awaited(&*world.cluster().get(&ROLLOUTS, &changed.namespace, &changed.rollout).ok()?)
     }
 
     fn summary(self, world: &World, end: End) -> Summary {

@@ -1,8 +1,8 @@
-//! The way to the simulated metrics sources: no sockets, and a switch to take them down.
+//! The way to the simulated metrics sources and web endpoints: no sockets, and a switch to take them down.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,10 +11,20 @@ use serin_providers::{Transport, TransportError, TransportErrorKind, TransportOp
 use crate::clock::SimClock;
 use crate::metrics::Sources;
 
+/// What a web endpoint answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebAnswer {
+    /// How the addresses begin that answer so.
+    pub url: String,
+    /// The body, always with status 200.
+    pub body: String,
+}
+
 /// Carries requests to the sources of a world; clones share one switch.
 #[derive(Clone)]
 pub struct SourceTransport {
     sources: Arc<Sources>,
+    answers: Arc<Mutex<Vec<WebAnswer>>>,
     clock: SimClock,
     down: Arc<AtomicBool>,
 }
@@ -23,12 +33,24 @@ impl SourceTransport {
     /// A way to sources that are up.
     #[must_use]
     pub fn new(sources: Sources, clock: SimClock) -> Self {
-        SourceTransport { sources: Arc::new(sources), clock, down: Arc::new(AtomicBool::new(false)) }
+        let (answers, down) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        SourceTransport { sources: Arc::new(sources), answers, clock, down }
     }
 
     /// Makes the sources refuse every connection from now on.
     pub fn take_down(&self) {
         self.down.store(true, Ordering::Relaxed);
+    }
+
+    /// Sets what web endpoints answer; the longest address that fits a request counts.
+    pub fn set_answers(&self, answers: Vec<WebAnswer>) {
+        *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = answers;
+    }
+
+    fn answer(&self, url: &str) -> Option<Bytes> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let fitting = answers.iter().filter(|answer| url.starts_with(&answer.url));
+        fitting.max_by_key(|answer| answer.url.len()).map(|answer| Bytes::from(answer.body.clone()))
     }
 
     /// Lets the sources answer again.
@@ -51,6 +73,16 @@ impl Transport for SourceTransport {
                 message: format!("connection to {host} refused"),
             });
         }
+        let url = request.uri().to_string();
+        if let Some(body) = self.answer(&url) {
+            return Ok(http::Response::new(body));
+        }
+        if !Sources::knows(request.uri().path()) {
+            // A query may hold a secret.
+            let place = url.split('?').next().unwrap_or_default();
+            let message = format!("the simulation knows no answer of {place}; `simulate --answer` gives it one");
+            return Err(TransportError { kind: TransportErrorKind::Dns, message });
+        }
         Ok(self.sources.respond(&request, self.clock.now()))
     }
 }
@@ -58,5 +90,35 @@ impl Transport for SourceTransport {
 impl fmt::Debug for SourceTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SourceTransport").field("down", &self.down).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::metrics::{Store, skywalking};
+
+    #[tokio::test]
+    async fn web_endpoints_answer_as_they_were_told_to() {
+        let sources = Sources::new(&Store::default(), skywalking::Config::default());
+        let transport = SourceTransport::new(sources, SimClock::new(DateTime::UNIX_EPOCH));
+        let answer = |url: &str, body: &str| WebAnswer { url: url.to_owned(), body: body.to_owned() };
+        transport.set_answers(vec![answer("http://a/", "short"), answer("http://a/long", "long")]);
+        let cases = [
+            ("http://a/x?y=1", Ok("short")),
+            ("http://a/long/er", Ok("long")),
+            ("http://b/?secret", Err("the simulation knows no answer of http://b/; `simulate --answer` gives it one")),
+        ];
+        for (url, wanted) in cases {
+            let request = http::Request::get(url).body(Bytes::new()).expect("a request");
+            let options = TransportOptions { timeout: Duration::from_secs(1), insecure: false };
+            let answered = transport.send(request, &options).await;
+            let told = answered.map(|response| String::from_utf8_lossy(response.body()).into_owned());
+            assert_eq!(told.map_err(|error| error.message), wanted.map(str::to_owned).map_err(str::to_owned), "{url}");
+        }
     }
 }

@@ -65,6 +65,11 @@ pub enum What {
         /// The sentence for people.
         message: String,
     },
+    /// A person did something, as the simulation was told to.
+    Person {
+        /// What, in words.
+        words: String,
+    },
     /// An event was published.
     Event {
         /// Whether a person may have to look at it.
@@ -86,6 +91,7 @@ impl What {
             What::Step { .. } => "step",
             What::Measurement { .. } => "measurement",
             What::Hold { .. } => "hold",
+            What::Person { .. } => "person",
             What::Event { .. } => "event",
         }
     }
@@ -103,6 +109,7 @@ impl Entry {
                 json!({"metric": metric, "phase": phase, "value": value, "message": message})
             }
             What::Hold { reason, message } => json!({"reason": reason, "message": message}),
+            What::Person { words } => json!({"words": words}),
             What::Event { kind, reason, message } => {
                 json!({"type": kind.to_string(), "reason": reason, "message": message})
             }
@@ -159,6 +166,14 @@ impl Observer for Timeline {
                 if let Some(status) = &plan.status {
                     pages.tell_run(record.at, &object, status);
                 }
+            }
+            Decision::Experiment { plan, .. } => {
+                let events = plan.events.iter().map(|event| What::Event {
+                    kind: event.kind,
+                    reason: event.reason.clone(),
+                    message: event.message.clone(),
+                });
+                pages.entries.extend(events.map(|what| Entry { at: record.at, object: object.clone(), what }));
             }
         }
     }

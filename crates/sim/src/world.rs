@@ -185,6 +185,12 @@ impl World {
         self.mesh.set_behaviour(Arc::new(versions));
     }
 
+    /// Cuts the proxies off from Istio's control plane for a time, as when istiod is killed. What has changed meanwhile
+    /// reaches them afterwards.
+    pub fn cut_off_proxies(&mut self, time: TimeDelta) {
+        self.mesh.cut_off(self.clock.now() + time);
+    }
+
     /// Stops the controller and starts a new one that knows nothing but what the API server tells it.
     pub fn restart_controller(&mut self) {
         self.engine = make_engine(&self.cluster, &self.clock, &self.transport, &self.recipe);

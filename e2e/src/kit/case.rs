@@ -11,10 +11,10 @@ use anyhow::{Context, Result, anyhow};
 use chrono::Utc;
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, text};
 use super::load::{Load, LoadSpec};
 use super::manifests::Manifests;
-use super::place::Place;
+use super::place::{CASE, Place};
 use super::release::{Release, repository};
 use super::report::{Figures, Report, Row};
 use super::rollout::Subject;
@@ -31,6 +31,8 @@ pub(crate) struct Case {
     pub(crate) smoke: bool,
     /// Whether it is run only when it is named.
     pub(crate) on_demand: bool,
+    /// Whether it takes something away that every other case needs.
+    alone: bool,
     limit: Duration,
     script: Script,
 }
@@ -47,6 +49,7 @@ impl Case {
             name,
             smoke: false,
             on_demand: false,
+            alone: false,
             limit,
             script: Box::new(move |stage| Box::pin(script(stage))),
         }
@@ -61,6 +64,12 @@ impl Case {
     /// A measurement, not a test: run only when it is named.
     pub(crate) fn on_demand(mut self) -> Self {
         self.on_demand = true;
+        self
+    }
+
+    /// Its suite runs after all others, with no lane beside it.
+    pub(crate) fn alone(mut self) -> Self {
+        self.alone = true;
         self
     }
 }
@@ -114,12 +123,20 @@ pub(crate) struct Pace {
 pub(crate) async fn run(cluster: &Cluster, cases: &[Case], keep: &Path, pace: &Pace) -> Result<Report> {
     let began = Instant::now();
     let seen = Mutex::new(Vec::new());
-    let suites =
-        cases.chunk_by(|one, next| one.suite == next.suite).map(|cases| suite(cluster, cases, (keep, pace), &seen));
+    let suites = cases.chunk_by(|one, next| one.suite == next.suite);
+    let (alone, together): (Vec<_>, Vec<_>) = suites.partition(|cases| cases.iter().any(|case| case.alone));
     let lanes = pace.lanes.max(1);
-    tokio::select! {
+    let play = async |suites: Vec<&[Case]>, lanes| {
+        let suites = suites.into_iter().map(|cases| suite(cluster, cases, (keep, pace), &seen));
         // Not `buffered`: there, a suite that is done keeps its lane until those before it are done as well.
-        done = stream::iter(suites).buffer_unordered(lanes).try_collect::<()>() => done?,
+        stream::iter(suites).buffer_unordered(lanes).try_collect::<()>().await
+    };
+    let all = async {
+        play(together, lanes).await?;
+        play(alone, 1).await
+    };
+    tokio::select! {
+        done = all => done?,
         // Whoever cannot wait gets what was seen so far.
         _ = tokio::signal::ctrl_c() => println!("interrupted; what runs in the cluster is left there"),
     }
@@ -143,6 +160,7 @@ async fn suite(cluster: &Cluster, cases: &[Case], way: (&Path, &Pace), seen: &Mu
     let (keep, pace) = way;
     let name = cases.first().map(|case| case.suite).unwrap_or_default();
     let release = Release::install(cluster, name, &[]).await.with_context(|| format!("failed to install {name}"))?;
+    sweep(cluster, name).await.with_context(|| format!("failed to remove what an earlier run of {name} left"))?;
     for case in cases {
         let mut row = one(cluster, release.clone(), case, keep).await;
         for attempt in 2..=pace.again + 1 {
@@ -159,6 +177,27 @@ async fn suite(cluster: &Cluster, cases: &[Case], way: (&Path, &Pace), seen: &Mu
         seen.lock().expect("nobody panics with it").push(row);
     }
     release.uninstall().await
+}
+
+/// Removes the namespaces and the load of a suite that was interrupted: they would take the others' share of the machine.
+async fn sweep(cluster: &Cluster, suite: &str) -> Result<()> {
+    let ours = format!("e2e-{suite}-");
+    for namespace in cluster.list("v1", "Namespace", "", CASE).await? {
+        let name = text(&namespace, "/metadata/name");
+        if name.starts_with(&ours) {
+            stop_loads(cluster, name).await?;
+            Place { cluster: cluster.clone(), namespace: name.to_owned() }.remove().await?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends whatever load goes to a namespace.
+async fn stop_loads(cluster: &Cluster, namespace: &str) -> Result<()> {
+    for spec in [LoadSpec::mesh(namespace, ""), LoadSpec::gateway(namespace, "")] {
+        Load::named(cluster, &spec.name).stop().await?;
+    }
+    Ok(())
 }
 
 async fn one(cluster: &Cluster, serin: Release, case: &Case, keep: &Path) -> Row {
@@ -197,14 +236,11 @@ async fn play(
             Err(anyhow!("took longer than {} s", case.limit.as_secs()))
         }
     };
-    let loads = [LoadSpec::mesh(namespace, ""), LoadSpec::gateway(namespace, "")];
     if outcome.is_err() {
         let folder = keep.join(case.suite).join(case.name.replace(' ', "-"));
         preserve(serin, &place, &timeline, &folder).await.context("failed to keep the record")?;
     }
-    for spec in loads {
-        Load::named(cluster, &spec.name).stop().await?;
-    }
+    stop_loads(cluster, namespace).await?;
     place.remove().await?;
     outcome
 }

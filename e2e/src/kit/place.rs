@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use super::cluster::{Cluster, MANAGER};
 use super::wait::until;
 
+/// The label, with its value, of every such namespace.
+pub(crate) const CASE: &str = "serin-e2e=case";
+
 /// A namespace that was empty when the case began.
 #[derive(Clone)]
 pub(crate) struct Place {

@@ -109,7 +109,15 @@ pub fn launch(layout: &Layout, daemon: &Daemon) -> Result<()> {
 /// # Errors
 /// If there is none of this name, or it does not end, even killed.
 pub fn stop(layout: &Layout, name: &str) -> Result<()> {
-    each_process(layout, name, Process::end)
+    end(layout, &named(layout, name)?)
+}
+
+/// Asks this daemon to end, and waits until it has. One that does not run is left alone.
+///
+/// # Errors
+/// If it does not end, even killed.
+pub fn end(layout: &Layout, daemon: &Daemon) -> Result<()> {
+    each_process(layout, daemon, Process::end)
 }
 
 /// Kills a daemon as a crash would: it can neither finish nor tell anybody.
@@ -117,7 +125,7 @@ pub fn stop(layout: &Layout, name: &str) -> Result<()> {
 /// # Errors
 /// If there is none of this name, or it does not end.
 pub fn kill(layout: &Layout, name: &str) -> Result<()> {
-    each_process(layout, name, Process::kill)
+    each_process(layout, &named(layout, name)?, Process::kill)
 }
 
 /// Whether a daemon runs.
@@ -140,12 +148,11 @@ pub fn expect_alive(layout: &Layout, name: &str) -> Result<()> {
 }
 
 /// The program itself first; then its parent, the command that took it into the namespaces, which ends with it.
-fn each_process(layout: &Layout, name: &str, end: impl Fn(Process) -> Result<()>) -> Result<()> {
-    let daemon = named(layout, name)?;
-    let file = pid_file(layout, name);
+fn each_process(layout: &Layout, daemon: &Daemon, end: impl Fn(Process) -> Result<()>) -> Result<()> {
+    let file = pid_file(layout, &daemon.name);
     let Some(parent) = Process::remembered(&file) else { return Ok(()) };
     for process in parent.children().into_iter().filter(|_| daemon.place == Place::Inside).chain([parent]) {
-        end(process).with_context(|| format!("failed to end {name}"))?;
+        end(process).with_context(|| format!("failed to end {}", daemon.name))?;
     }
     fs::remove_file(&file).with_context(|| format!("failed to remove {}", file.display()))
 }

@@ -11,7 +11,7 @@ use super::digest::{Digest, Stamp, of_file};
 use super::image::Image;
 use super::layout::{ENVOY_VERSION, ISTIO_VERSION, Layout, repository};
 use super::progress::timed;
-use super::{golang, istio, libraries, simulated};
+use super::{golang, istio, libraries, stages};
 
 /// The user that Istio's programs run as; its proxies' own traffic is told apart by it.
 const PROXY_USER: &str = "1337";
@@ -46,12 +46,7 @@ pub enum Profile {
 /// # Errors
 /// If it cannot be compiled or the image cannot be written.
 pub fn serin(layout: &Layout, profile: Profile) -> Result<()> {
-    let (what, flag, folder) = match profile {
-        Profile::Optimized => ("serin, optimized", "--profile=release", "release"),
-        Profile::Quick => ("serin, not optimized", "--profile=dev", "debug"),
-    };
-    timed(what, || run(cargo().args(["build", flag, "--package", "serin"])).map(drop))?;
-    let program = target().join(folder).join("serin");
+    let program = serin_program(profile)?;
     let image = Image::new("localhost/serin:e2e")
         .file(&program, "/usr/local/bin/serin", 0o755)
         .libraries(&libraries::of(&[&program])?)
@@ -59,6 +54,19 @@ pub fn serin(layout: &Layout, profile: Profile) -> Result<()> {
         .entrypoint(&["/usr/local/bin/serin"])
         .user("65532:65532");
     make(layout, "serin", &image)
+}
+
+/// Builds Serin for this machine, and says where it is.
+///
+/// # Errors
+/// If it cannot be compiled.
+pub fn serin_program(profile: Profile) -> Result<PathBuf> {
+    let (what, flag, folder) = match profile {
+        Profile::Optimized => ("serin, optimized", "--profile=release", "release"),
+        Profile::Quick => ("serin, not optimized", "--profile=dev", "debug"),
+    };
+    timed(what, || run(cargo().args(["build", flag, "--package", "serin"])).map(drop))?;
+    Ok(target().join(folder).join("serin"))
 }
 
 /// Builds what the suites deploy and makes its image.
@@ -87,12 +95,11 @@ pub fn parts(layout: &Layout) -> Result<()> {
     envoy(layout)?;
     let istio_module = golang::module("mesh", "istio.io/istio")?;
     copy(&istio_module.join("tools/packaging/common/envoy_bootstrap.json"), &bootstrap(layout))?;
-    let stages = layout.parts().join("stages");
-    fs::create_dir_all(&stages).with_context(|| format!("failed to make {}", stages.display()))?;
+    let folder = layout.parts().join("stages");
+    fs::create_dir_all(&folder).with_context(|| format!("failed to make {}", folder.display()))?;
     let module = golang::module("mesh", "sigs.k8s.io/kwok")?;
-    for stage in simulated::STAGES {
-        let name = Path::new(stage).file_name().context("a stage is a file")?;
-        copy(&module.join("kustomize/stage").join(stage), &stages.join(name))?;
+    for stage in stages::OF_NODES {
+        copy(&module.join("kustomize/stage").join(stage), &stages::of_nodes(layout, stage))?;
     }
     istio_manifests(layout)
 }

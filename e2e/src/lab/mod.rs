@@ -10,7 +10,7 @@
 //!   image      one image as an archive        pki        keys and kubeconfigs
 //!   libraries  what a program is linked to    daemon     programs by name
 //!   digest     what is current                forward    ports of the host
-//!                                             control_plane node simulated istio prometheus skywalking
+//!                                             control_plane node simulated stages istio prometheus skywalking
 //! ```
 //!
 //! Everything that runs is in namespaces of one process, the holder: it ends, and all ends. Files are below one home folder, see
@@ -48,6 +48,7 @@ pub mod prometheus;
 mod scratch;
 pub mod simulated;
 pub mod skywalking;
+pub mod stages;
 pub mod start;
 pub mod stop;
 

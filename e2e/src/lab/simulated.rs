@@ -1,25 +1,16 @@
-//! kwok with one simulated node, whose pods become ready without running.
+//! kwok with one simulated node, whose pods do what pods do without running.
 
-use std::fs;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
 use super::daemon::{self, Daemon};
-use super::kubectl;
 use super::layout::{Layout, SIMULATED_POD_RANGE};
+use super::{kubectl, stages};
 
-const NODE: &str = include_str!("../../manifests/simulated-node.yaml");
+const NODE: &str = include_str!("../../manifests/simulated/node.yaml");
 
-/// How nodes and pods come to life, one file each, relative to the folder of stages in kwok's module.
-pub const STAGES: [&str; 5] = [
-    "node/fast/node-initialize.yaml",
-    "node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
-    "pod/fast/pod-complete.yaml",
-    "pod/fast/pod-delete.yaml",
-    "pod/fast/pod-ready.yaml",
-];
-
-/// kwok itself. The stages are those that were built, or those of the folder `SERIN_E2E_STAGES`.
+/// kwok itself.
 #[must_use]
 pub fn daemon(layout: &Layout) -> Daemon {
     let mut command = vec![
@@ -33,30 +24,32 @@ pub fn daemon(layout: &Layout) -> Daemon {
         "--node-ip=10.198.0.2".to_owned(),
         "--server-address=127.0.0.1:10247".to_owned(),
     ];
-    command.extend(stages(layout).iter().map(|stage| format!("--config={stage}")));
+    command.extend(stages::files(layout).iter().map(|stage| format!("--config={}", stage.display())));
     Daemon::inside("kwok", command)
 }
 
 /// Starts it and makes the node.
 ///
 /// # Errors
-/// If there are no stages, or the node cannot be made.
+/// If it is not built, or the node cannot be made.
 pub fn start(layout: &Layout) -> Result<()> {
-    ensure!(!stages(layout).is_empty(), "there are no stages for simulated pods: run `serin-e2e build mesh` first");
+    let built = stages::OF_NODES.iter().all(|stage| stages::of_nodes(layout, stage).exists());
+    ensure!(built, "there are no stages for the simulated node: run `serin-e2e build images` first");
+    if !daemon::is_alive(layout, "kwok") {
+        stages::write(layout, stages::START)?;
+    }
     daemon::launch(layout, &daemon(layout))?;
     kubectl::apply(layout, NODE)?;
     let wait = ["wait", "--for=condition=Ready", "node/simulated-1", "--timeout=60s"];
     kubectl::run(layout, &wait).map(drop).with_context(|| format!("see {}", layout.log("kwok").display()))
 }
 
-fn stages(layout: &Layout) -> Vec<String> {
-    let folder = std::env::var_os("SERIN_E2E_STAGES").map_or_else(|| layout.parts().join("stages"), Into::into);
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut stages: Vec<String> = paths
-        .filter(|path| path.extension().is_some_and(|it| it == "yaml"))
-        .map(|it| it.display().to_string())
-        .collect();
-    stages.sort();
-    stages
+/// Lets pods from now on take this time to start, instead of [`stages::START`].
+///
+/// # Errors
+/// If kwok cannot be started again with it.
+pub fn set_pod_start(layout: &Layout, time: Duration) -> Result<()> {
+    stages::write(layout, time)?;
+    daemon::stop(layout, "kwok")?;
+    daemon::launch(layout, &daemon(layout))
 }

@@ -1,6 +1,7 @@
 //! Serin comes and goes while versions are rolled out: no traffic is lost, and none moves that nobody asked to move.
 
 mod hands;
+mod rights;
 mod tools;
 
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new(SUITE, "rollouts deleted in mid canary", LIMIT, deleted),
         Case::new(SUITE, "definitions applied again", LIMIT, defined_again),
         Case::new(SUITE, "with rights in one namespace", LIMIT, narrow),
+        Case::new(SUITE, "a right is taken away", LIMIT, rights::taken_away),
         Case::new(SUITE, "the command line", LIMIT, hands::command_line),
     ]
 }

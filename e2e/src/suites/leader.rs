@@ -130,8 +130,7 @@ async fn frozen(stage: Stage) -> Result<()> {
         return Ok(());
     }
     let begun = Instant::now();
-    // How fast is for the other cases to say.
-    let next = succeeded(&serin, &identity, 2 * LEASE).await;
+    let next = succeeded(&serin, &identity, LEASE + RETRY + LOOKING).await;
     stage.figures.note("succeeded after", format!("{:.1} s", begun.elapsed().as_secs_f64()));
     let further = before.reaches(60).await;
     // In any case: a process that stands still cannot be ended in order.

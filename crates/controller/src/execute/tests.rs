@@ -87,6 +87,18 @@ async fn effects_stop_at_the_first_failure_and_what_was_done_is_told() {
 }
 
 #[tokio::test]
+async fn a_refused_write_is_told() {
+    let (executor, log) =
+        executor(|asked| if asked.path.ends_with("/a") { fake::status(403, "Forbidden") } else { accept(asked) });
+    run(&executor, &orders(vec![scale("a"), scale("b")])).await;
+    assert_eq!(log.short(), ["PATCH web/status", "PATCH a", "POST events", "POST events"]);
+    let told = log.all().pop().expect("an event").body;
+    assert_eq!((&told["type"], &told["reason"]), (&json!("Warning"), &json!("WriteRefused")));
+    let message = told["message"].as_str().unwrap_or_default();
+    assert!(message.starts_with("patch ReplicaSet shop/a: ") && message.ends_with("; it is tried again"), "{message}");
+}
+
+#[tokio::test]
 async fn a_lost_event_fails_nothing_and_a_repeated_one_is_counted() {
     let (executor, log) = executor(|asked| match (asked.method.as_str(), asked.path.contains("/events")) {
         ("POST", true) => fake::status(409, "AlreadyExists"),

@@ -70,6 +70,9 @@ fn decision() -> Decision {
         analysis_runs: Vec::new(),
         names_taken: std::collections::BTreeSet::new(),
         rivals: Vec::new(),
+        experiments: Vec::new(),
+        experiment_services: BTreeMap::new(),
+        experiment_pods: Vec::new(),
         settings: rollout::observed::Settings::default(),
     };
     let facts = rollout::Facts { weight_desired: Some(20), weight_observed: Some(10), ..rollout::Facts::default() };
@@ -87,7 +90,7 @@ fn decision() -> Decision {
 fn a_rollout_is_described_until_it_is_gone() {
     let (metrics, key) = (Metrics::new(), Key::rollout("shop", "web"));
     let report =
-        Report { outcome: Outcome::Done, status_written: true, writes: Vec::new(), refused: Vec::new(), events: 1 };
+        Report { outcome: Outcome::Done, status_written: true, writes: Vec::new(), refused: Vec::new(), names_taken: Vec::new(), events: 1 };
     let decision = decision();
     let record = Record { at: DateTime::UNIX_EPOCH, decision: &decision, report: &report };
     metrics.record(&key, &record, DateTime::UNIX_EPOCH + TimeDelta::milliseconds(20));

@@ -86,6 +86,17 @@ fn shrink(sizes: &mut [(&ReplicaSet, i32)], scene: &Scene<'_>, state: &State, co
         replaceable -= if is_new { 0 } else { fewer };
         budget -= (fewer - free).max(0);
     }
+    give_back_surge(sizes, scene, state);
+}
+
+/// Takes pods of the new revision that serve nobody where all are more than `maxSurge` allows, as after the Rollout itself was
+/// scaled down.
+fn give_back_surge(sizes: &mut [(&ReplicaSet, i32)], scene: &Scene<'_>, state: &State) {
+    let all: i32 = sizes.iter().map(|(_, replicas)| *replicas).sum();
+    let excess = (all - scene.spec.replicas - surge_max(scene.spec)).max(0);
+    for (rs, replicas) in sizes.iter_mut().filter(|(rs, _)| rs.hash == state.current_hash) {
+        *replicas -= excess.min((*replicas - rs.replicas_available).max(0));
+    }
 }
 
 /// How many pods of other revisions may go. As long as none was ever complete, they are kept as if they were good: replaced

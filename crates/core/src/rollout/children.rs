@@ -13,7 +13,7 @@ use super::affinity;
 use super::metadata::{inject, wanted};
 use super::replicas::{Size, canary_wanted, sizes};
 use super::scene::Scene;
-use super::state::State;
+use super::state::{INCONCLUSIVE_EXPERIMENT, INCONCLUSIVE_PAUSE, State};
 
 /// Annotations of the Rollout that are its own, and not copied to its ReplicaSets.
 const NOT_COPIED: [&str; 6] = [
@@ -32,10 +32,10 @@ pub(crate) fn establish(scene: &Scene<'_>, state: &mut State) -> Vec<Planned> {
     let mut effects = Vec::new();
     let number = scene.revision.number.to_string();
     let rollout = &scene.observed.rollout;
-    let recorded = rollout.metadata.annotations.as_ref().and_then(|annotations| annotations.get(labels::REVISION));
     if !scene.spec.replicas_given {
         effects.push(quiet(Effect::SetRolloutReplicas { replicas: scene.spec.replicas }));
     }
+    let recorded = rollout.metadata.annotations.as_ref().and_then(|annotations| annotations.get(labels::REVISION));
     let is_new = recorded != Some(&number);
     let mut annotations = note_workload(scene);
     if is_new {
@@ -104,7 +104,8 @@ pub(crate) fn resize(scene: &Scene<'_>, state: &State) -> (Vec<Planned>, Vec<Pla
 
 /// A paused Rollout keeps its sizes, unless its own number of replicas was changed meanwhile.
 fn may_resize(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> bool {
-    let halted = scene.spec.paused || state.pause(super::state::INCONCLUSIVE_PAUSE).is_some();
+    let inconclusive = [INCONCLUSIVE_PAUSE, INCONCLUSIVE_EXPERIMENT].into_iter().any(|p| state.pause(p).is_some());
+    let halted = scene.spec.paused || inconclusive;
     let desired = rs.annotations.get(labels::DESIRED_REPLICAS).filter(|_| state.is_current_or_stable(rs));
     !halted || desired.is_some_and(|desired| *desired != scene.spec.replicas.to_string())
 }
@@ -269,7 +270,7 @@ pub(crate) fn relabel(scene: &Scene<'_>, state: &State) -> Vec<Planned> {
         .owned()
         .filter(|rs| rs.replicas > 0 || state.is_current_or_stable(rs))
         .filter(|rs| state.is_current_or_stable(rs) || scene.is_released(rs))
-        .filter_map(|rs| super::metadata::relabel_replica_set(rs, wanted(scene, state, rs)))
+        .filter_map(|rs| super::metadata::relabel_replica_set(scene, rs, wanted(scene, state, rs)))
         .map(quiet)
         .collect()
 }

@@ -103,7 +103,8 @@ fn progressing(scene: &Scene<'_>, state: &State, before: &[Condition], deadline:
     if *deadline == Deadline::Exceeded {
         return say("Progressing", "False", "ProgressDeadlineExceeded", deadline::message(&name));
     }
-    if scene.spec.paused || !state.pauses.is_empty() {
+    // Where nothing is left to do, a pause holds nothing up.
+    if (scene.spec.paused || !state.pauses.is_empty()) && !state.is_promoted() {
         return say("Progressing", "Unknown", "RolloutPaused", "Rollout is paused");
     }
     if state.is_promoted() && is_fully_available(scene.spec, scene.new_replica_set()) {

@@ -36,6 +36,21 @@ pub(crate) fn evaluate(scene: &Scene<'_>, state: &State) -> Deadline {
     }
 }
 
+/// Takes over a clock that another controller kept: what it has seen is no progress now, and what it has given up stays
+/// so.
+pub(crate) fn adopt(scene: &Scene<'_>, state: &mut State) {
+    let Some(status) = scene.observed.rollout.status.as_ref().filter(|status| status.serin.is_none()) else { return };
+    if !scene.is_recorded_revision() {
+        return;
+    }
+    state.available_max = scene.new_replica_set().map_or(0, |rs| rs.replicas_available);
+    let exceeded = |c: &&Condition| c.kind == "Progressing" && c.reason == "ProgressDeadlineExceeded";
+    if status.conditions.iter().find(exceeded).is_some() {
+        let begun = scene.observed.now.checked_sub_signed(scene.spec.progress_deadline);
+        state.progressed_at = state.progressed_at.min(begun);
+    }
+}
+
 /// Whether the status tells of a pause or of an invalid spec that is over: the time that it took is nobody's delay.
 pub(crate) fn has_stood_still(scene: &Scene<'_>, state: &State) -> bool {
     let Some(status) = scene.observed.rollout.status.as_ref() else { return false };

@@ -10,8 +10,8 @@ use super::mesh::Mesh;
 use super::scene::Scene;
 use super::state::State;
 use super::{
-    affinity, blue_green, children, commands, history, invalid, left_behind, overwritten, ping_pong, restart, rivals,
-    runs, safety, status, steps, traffic, wake, workload,
+    affinity, blue_green, children, commands, experiments, history, invalid, left_behind, named_services, overwritten,
+    ping_pong, restart, rivals, runs, safety, status, steps, traffic, wake, workload,
 };
 
 /// What should happen to a Rollout next.
@@ -50,6 +50,7 @@ fn decide_valid(observed: &Observed, spec: &Spec) -> Plan {
     commands::heed_clients(&scene, &mut state);
     commands::carry_out(&scene, &mut state);
     runs::follow(&scene, &mut state);
+    experiments::follow(&scene, &mut state);
     let deadline = take_deadline(&scene, &mut state);
     commands::announce_abort(&scene, &mut state);
     let mut holds = match &scene.blue_green {
@@ -80,6 +81,7 @@ fn decide_valid(observed: &Observed, spec: &Spec) -> Plan {
 
 /// Counts progress, and aborts an update that made none for too long if the spec asks for that.
 fn take_deadline(scene: &Scene<'_>, state: &mut State) -> Deadline {
+    deadline::adopt(scene, state);
     if deadline::has_stood_still(scene, state) {
         state.progressed_at = Some(scene.observed.now);
     }
@@ -109,6 +111,7 @@ fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<P
     let moves = traffic::plan(scene, state);
     holds.extend(moves.holds);
     effects.extend(moves.effects);
+    effects.extend(named_services::point(scene, state));
     if let Some(services) = &scene.blue_green {
         let (switches, pending) = blue_green::switch(scene, state, services);
         holds.extend(pending);
@@ -116,6 +119,7 @@ fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<P
     }
     effects.extend(shrinking);
     effects.extend(runs::start_and_end(scene, state, holds));
+    effects.extend(experiments::start_and_end(scene, state, holds));
     effects.extend(history::clear_away(scene, state));
     effects.extend(children::forget(scene, state));
     effects.extend(workload::scale_down(scene, state));

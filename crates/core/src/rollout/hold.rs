@@ -60,7 +60,8 @@ pub enum Hold {
         /// Canary weight read from the routes, in percent.
         observed: i32,
     },
-    /// The header and mirror routes that the steps ask for are not all there yet, or others still are.
+    /// The header and mirror routes and the destinations of experiments that the steps ask for are not all there yet, or
+    /// others still are.
     RoutesNotObserved {
         /// Name of the VirtualService.
         virtual_service: String,
@@ -83,6 +84,11 @@ pub enum Hold {
     AnalysisRunning {
         /// Name of the AnalysisRun.
         run: String,
+    },
+    /// A step's experiment still runs.
+    ExperimentRunning {
+        /// Name of the Experiment.
+        experiment: String,
     },
     /// A metric has no data; the step clock stands still.
     NoData {
@@ -111,6 +117,13 @@ pub enum Hold {
     MissingObject {
         /// Kind and name.
         object: String,
+    },
+    /// An AnalysisRun cannot be made, as something that it needs is not there.
+    RunNotMade {
+        /// Its name.
+        run: String,
+        /// The field that asks for it, and what is missing.
+        why: String,
     },
     /// A ReplicaSet does not yet exist, or its status does not speak of its present spec.
     ReplicaSetNotSettled {
@@ -141,10 +154,11 @@ impl Hold {
             Hold::SideNotSwitched { .. } => "SideNotSwitched",
             Hold::Propagating { .. } => "Propagating",
             Hold::AnalysisRunning { .. } => "AnalysisRunning",
+            Hold::ExperimentRunning { .. } => "ExperimentRunning",
             Hold::NoData { .. } => "NoData",
             Hold::SourceDown { .. } => "SourceDown",
             Hold::Restarting { .. } => "Restarting",
-            Hold::MissingObject { .. } => "MissingObject",
+            Hold::MissingObject { .. } | Hold::RunNotMade { .. } => "MissingObject",
             Hold::ReplicaSetNotSettled { .. } => "ReplicaSetNotSettled",
             Hold::UnsafePlan { .. } => "UnsafePlan",
         }
@@ -169,7 +183,9 @@ impl Hold {
             | Hold::Propagating { .. }
             | Hold::AnalysisRunning { .. }
             | Hold::Restarting { .. }
+            | Hold::ExperimentRunning { .. }
             | Hold::MissingObject { .. }
+            | Hold::RunNotMade { .. }
             | Hold::ReplicaSetNotSettled { .. }
             | Hold::UnsafePlan { .. } => false,
         }
@@ -208,16 +224,14 @@ impl fmt::Display for Hold {
                 write!(f, "the routes give the canary {observed} %, {desired} % is wanted")
             }
             Hold::RoutesNotObserved { virtual_service } => {
-                write!(
-                    f,
-                    "VirtualService {virtual_service} does not have the header and mirror routes of this step yet"
-                )
+                write!(f, "VirtualService {virtual_service} does not have the routes of this step yet")
             }
             Hold::SideNotSwitched { side, hash } => write!(f, "{side} does not yet stand for revision {hash}"),
             Hold::Propagating { change, until } => {
                 write!(f, "{change} spreads through the mesh until {}", until.format("%H:%M:%S"))
             }
             Hold::AnalysisRunning { run } => write!(f, "analysis {run} is running"),
+            Hold::ExperimentRunning { experiment } => write!(f, "experiment {experiment} is running"),
             Hold::NoData { run, metric, message } => {
                 write!(f, "metric {metric} of {run} has no data ({message}); the step waits, nothing is rolled back")
             }
@@ -229,6 +243,7 @@ impl fmt::Display for Hold {
             }
             Hold::Restarting { left } => write!(f, "{left} pods are left to restart"),
             Hold::MissingObject { object } => write!(f, "{object} does not exist"),
+            Hold::RunNotMade { run, why } => write!(f, "analysis {run} cannot be made yet: {why}"),
             Hold::ReplicaSetNotSettled { replica_set } => {
                 write!(f, "ReplicaSet {replica_set} has not caught up with its spec")
             }

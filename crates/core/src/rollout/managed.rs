@@ -30,12 +30,8 @@ pub(crate) struct Managed {
 
 /// The routes that the steps ask for, as far as the canary can answer what they bring.
 pub(crate) fn wanted(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> Managed {
-    let is_under_way = state.is_updating() && !is_hurried(scene, state);
-    let routes = if is_under_way { scene.spec.canary.steps.routes_at(state.step) } else { Vec::new() };
-    // Whoever wants no canary pods at all wants nobody to be sent to them.
-    let empty = routes.is_empty() || canary_wanted(scene, state) == 0;
-    let stands = mesh.canary_stands_for(&state.current_hash) || is_stripped(scene, state, mesh);
-    if empty || !stands || mesh.canary.ready(scene.observed).is_empty() {
+    let routes = asked_for(scene, state);
+    if routes.is_empty() || not_possible(scene, state, mesh).is_some() {
         return Managed { routes: Some(Vec::new()), hold: None };
     }
     let first = mesh.carried(Role::Canary) == 0;
@@ -46,6 +42,28 @@ pub(crate) fn wanted(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> Manag
         }
         None => Managed { routes: Some(routes), hold: None },
     }
+}
+
+/// The routes of the steps so far; none without an update under way.
+fn asked_for(scene: &Scene<'_>, state: &State) -> Vec<ManagedRoute> {
+    let is_under_way = state.is_updating() && !is_hurried(scene, state);
+    // Whoever wants no canary pods at all wants nobody to be sent to them.
+    if !is_under_way || canary_wanted(scene, state) == 0 {
+        return Vec::new();
+    }
+    scene.spec.canary.steps.routes_at(state.step)
+}
+
+/// Why nobody can be sent to the canary: its side stands for another revision, such as one that was passed over with its own
+/// routes, or has nobody to answer.
+fn not_possible(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> Option<Hold> {
+    if !mesh.canary_stands_for(&state.current_hash) && !is_stripped(scene, state, mesh) {
+        return Some(Hold::SideNotSwitched { side: "the canary side".to_owned(), hash: state.current_hash.clone() });
+    }
+    mesh.canary.ready(scene.observed).is_empty().then(|| Hold::CanaryNotAvailable {
+        available: scene.new_replica_set().map_or(0, |rs| rs.replicas_available),
+        desired: canary_wanted(scene, state),
+    })
 }
 
 impl Managed {
@@ -84,6 +102,11 @@ pub(crate) fn behind(
 /// Why a step that asks for managed routes is not complete: routes are missing, or there are some too many.
 pub(crate) fn not_observed(scene: &Scene<'_>, state: &State) -> Option<Hold> {
     let mesh = scene.mesh.as_ref()?;
+    if !asked_for(scene, state).is_empty()
+        && let Some(hold) = not_possible(scene, state, mesh)
+    {
+        return Some(hold);
+    }
     let managed = wanted(scene, state, mesh);
     if managed.hold.is_some() {
         return managed.hold;

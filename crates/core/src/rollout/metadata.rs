@@ -31,6 +31,23 @@ impl Injected {
         }
     }
 
+    /// As [`Injected::of`]; but of the ReplicaSet that carries the spec's template it is known what stood there, whether
+    /// another controller recorded it or not.
+    fn known(scene: &Scene<'_>, rs: &ReplicaSet) -> Self {
+        let mut injected = Self::of(rs);
+        let is_of_spec = scene.revision.replica_set.is_some_and(|new| new.name == rs.name);
+        if is_of_spec && injected.unrestorable().is_some() {
+            injected.before = overridden(&scene.spec.template, &injected.now);
+            injected.is_ours = true;
+        }
+        injected
+    }
+
+    /// Whether another controller injected it, and nobody knows what stood there: to remove it might remove more.
+    fn must_stay(&self, wanted: &Metadata) -> bool {
+        wanted.is_empty() && self.unrestorable().is_some()
+    }
+
     /// Metadata that was injected without a record of what it replaced.
     pub(crate) fn unrestorable(&self) -> Option<&Metadata> {
         (!self.now.is_empty() && !self.is_ours).then_some(&self.now)
@@ -84,11 +101,14 @@ pub(crate) fn inject(template: &Value, wanted: &Metadata) -> (Value, BTreeMap<St
 }
 
 /// The change of a ReplicaSet's template that gives its next pods the wanted metadata, if it differs.
-pub(crate) fn relabel_replica_set(rs: &ReplicaSet, wanted: Option<&Metadata>) -> Option<Effect> {
-    let injected = Injected::of(rs);
+pub(crate) fn relabel_replica_set(scene: &Scene<'_>, rs: &ReplicaSet, wanted: Option<&Metadata>) -> Option<Effect> {
+    let injected = Injected::known(scene, rs);
     let nothing = Metadata::default();
     let wanted = wanted.unwrap_or(&nothing);
     if injected.now == *wanted {
+        return complete_record(rs, &injected);
+    }
+    if injected.must_stay(wanted) {
         return None;
     }
     let original = injected.restored_template(rs);
@@ -107,12 +127,24 @@ pub(crate) fn relabel_replica_set(rs: &ReplicaSet, wanted: Option<&Metadata>) ->
     Some(Effect::PatchReplicaSet { name: rs.name.clone(), uid: rs.uid.clone(), patch })
 }
 
+/// Writes down what injected metadata replaced, for as long as that is known: the next template does not tell.
+fn complete_record(rs: &ReplicaSet, injected: &Injected) -> Option<Effect> {
+    if injected.now.is_empty() || !injected.is_ours || rs.annotations.contains_key(labels::OVERRIDDEN_METADATA) {
+        return None;
+    }
+    let patch = json!({"metadata": {"annotations": {labels::OVERRIDDEN_METADATA: metadata_to(&injected.before)}}});
+    Some(Effect::PatchReplicaSet { name: rs.name.clone(), uid: rs.uid.clone(), patch })
+}
+
 /// The change that gives a live pod the metadata of its ReplicaSet's template, if it differs in the keys that roles use.
 pub(crate) fn relabel_pod(scene: &Scene<'_>, rs: &ReplicaSet, wanted: Option<&Metadata>, pod: &Pod) -> Option<Effect> {
-    let injected = Injected::of(rs);
+    let injected = Injected::known(scene, rs);
     let original = injected.restored_template(rs);
     let nothing = Metadata::default();
     let wanted = wanted.unwrap_or(&nothing);
+    if injected.must_stay(wanted) {
+        return None;
+    }
     let canary = &scene.spec.canary;
     let goal = |have: &BTreeMap<String, String>, kind: &str, pick: fn(&Metadata) -> &BTreeMap<String, String>| {
         let written = map_at(&original, kind);

@@ -5,7 +5,9 @@ use crate::rollout::Hold;
 use super::blue_green;
 use super::conditions::abort_message;
 use super::deadline::{self, Deadline};
+use super::extras;
 use super::managed;
+use super::named_services;
 use super::restart;
 use super::scene::Scene;
 use super::state::State;
@@ -33,6 +35,9 @@ pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, hol
     let updated = scene.new_replica_set().map_or(0, |rs| rs.replicas_actual);
     let updated_available = scene.new_replica_set().map_or(0, |rs| rs.replicas_available);
     let all: i32 = scene.owned().map(|rs| rs.replicas_actual).sum();
+    if state.aborted.is_some() && !named_services::point(scene, state).is_empty() {
+        return Phase::new("Progressing", "canary service cutover pending");
+    }
     if state.aborted.is_some() {
         return Phase::new("Degraded", format!("RolloutAborted: {}", abort_message(scene, state)));
     }
@@ -71,7 +76,7 @@ pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, hol
     if let Some(hold) = scene.mesh.as_ref().and_then(|mesh| mesh.differs_from(0)) {
         return Phase::new("Progressing", format!("promoted; {hold}"));
     }
-    if let Some(hold) = managed::not_observed(scene, state) {
+    if let Some(hold) = managed::not_observed(scene, state).or_else(|| extras::not_observed(scene, state)) {
         return Phase::new("Progressing", format!("promoted; {hold}"));
     }
     Phase::new("Healthy", "")

@@ -23,15 +23,20 @@ impl<'a> Revision<'a> {
     /// Finds the revision of the spec's template: by hash, else by template equality, else as a new one.
     ///
     /// Equality comes to the rescue of ReplicaSets whose hash was computed by another controller or version:
-    /// they are adopted as they are, and nothing is redeployed.
+    /// they are adopted as they are, and nothing is redeployed. Where such versions left two of the same template, the
+    /// one that the status names stays what it is.
     pub(crate) fn find(observed: &'a Observed, spec: &Spec) -> Self {
         let (hash, collisions) = free_or_own_hash(observed, spec);
+        let recorded = observed.rollout.status.as_ref().and_then(|status| status.current_pod_hash.as_ref());
         let replica_set = observed
             .replica_sets
             .iter()
             .filter(|rs| !rs.deleting)
             .filter(|rs| rs.hash == hash || carries(rs, spec))
-            .max_by_key(|rs| (rs.owned, rs.hash == hash, rs.replicas, std::cmp::Reverse(rs.created)));
+            .max_by_key(|rs| {
+                let is_recorded = recorded.is_some_and(|recorded| *recorded == rs.hash);
+                (rs.owned, is_recorded, rs.hash == hash, rs.replicas, std::cmp::Reverse(rs.created))
+            });
         let hash = replica_set.map_or(hash, |rs| rs.hash.clone());
         let number_others_max = observed
             .replica_sets
@@ -71,9 +76,13 @@ fn is_taken(observed: &Observed, hash: &str) -> bool {
 /// Whether a ReplicaSet runs the spec's pod template, apart from metadata that a controller injected.
 ///
 /// Another controller records what it injected, and not what stood there before: then the injected keys say nothing
-/// about the template, and are left out of the comparison.
+/// about the template, and are left out of the comparison. Clients that undo an update put the template back as the
+/// ReplicaSet has it, with all that was injected.
 fn carries(rs: &ReplicaSet, spec: &Spec) -> bool {
     let injected = Injected::of(rs);
+    if same_template(&spec.template, &rs.template) {
+        return true;
+    }
     match injected.unrestorable() {
         Some(keys) => same_template_but(&spec.template, &rs.template, keys),
         None => same_template(&spec.template, &injected.restored_template(rs)),

@@ -2,6 +2,7 @@
 
 pub(crate) mod affinity;
 mod defaults;
+mod go_json;
 mod quantity;
 mod tolerated;
 
@@ -11,16 +12,20 @@ use serin_api::labels::POD_TEMPLATE_HASH;
 use crate::rollout::parse::Metadata;
 use crate::rollout::step::Steps;
 
+use go_json::GO_ESCAPES;
 pub use tolerated::tolerated;
 
 /// The hash of a pod template, 8 to 10 characters fit for names and labels; `collision_count` makes another of the same.
 ///
-/// Templates that make the same pods (see [`same_template`]) have the same hash, however they are written. It is not
-/// upstream's hash, which depends on the order of fields in Go: ReplicaSets with that one are found by comparing
-/// templates.
+/// It is Argo Rollouts' since 1.9, which depends on how the template is written: the same pods may have several hashes, and
+/// their ReplicaSets are found by comparing templates (see [`same_template`]). A template with fields that those versions do not
+/// know has a hash of its own.
 #[must_use]
 pub fn pod_hash(template: &Value, collision_count: Option<i32>) -> String {
-    let mut bytes = canonical(&essence(template)).into_bytes();
+    let mut template = template.clone();
+    remove(&mut template, "labels", POD_TEMPLATE_HASH);
+    let text = go_json::text(&template).unwrap_or_else(|| canonical(&essence(&template)));
+    let mut bytes = text.into_bytes();
     if let Some(count) = collision_count {
         bytes.extend(i64::from(count).to_le_bytes());
     }
@@ -117,10 +122,6 @@ fn write_canonical(value: &Value, out: &mut String) {
         }
     }
 }
-
-/// Characters that Go escapes in JSON texts and others do not.
-const GO_ESCAPES: [(&str, &str); 5] =
-    [("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u{2028}", "\\u2028"), ("\u{2029}", "\\u2029")];
 
 /// The 32-bit FNV-1a hash.
 fn fnv1a(bytes: &[u8]) -> u32 {

@@ -50,10 +50,12 @@ fn of_hold(hold: &Hold) -> Option<Wake> {
         | Hold::RoutesNotObserved { .. }
         | Hold::SideNotSwitched { .. }
         | Hold::AnalysisRunning { .. }
+        | Hold::ExperimentRunning { .. }
         | Hold::NoData { .. }
         | Hold::SourceDown { .. }
         | Hold::Restarting { .. }
         | Hold::MissingObject { .. }
+        | Hold::RunNotMade { .. }
         | Hold::ReplicaSetNotSettled { .. }
         | Hold::UnsafePlan { .. } => None,
     }

@@ -17,12 +17,13 @@ pub(crate) fn from_status(status: &RolloutStatus) -> State {
         step: status.current_step_index.and_then(|index| usize::try_from(index).ok()).unwrap_or(0),
         step_started_at: instant(own.step_started_at),
         aborted: status.abort.then(|| instant(status.aborted_at).unwrap_or(DateTime::UNIX_EPOCH)),
-        abort_cause: own.abort_cause,
+        abort_cause: own.abort_cause.or_else(|| abort_cause(status)),
         promote_full: status.promote_full,
         pauses: status.pause_conditions.iter().map(pause_from).collect(),
         controller_pause: status.controller_pause,
         background: status.canary.current_background_analysis_run_status.as_ref().map(run_from),
         step_run: status.canary.current_step_analysis_run_status.as_ref().map(run_from),
+        experiment: status.canary.current_experiment.clone().filter(|name| !name.is_empty()),
         blue_green: Progress {
             check_point: status.blue_green.scale_up_preview_check_point,
             before_switch: status.blue_green.pre_promotion_analysis_run_status.as_ref().map(run_from),
@@ -56,6 +57,7 @@ pub(crate) fn to_status(state: &State, status: &mut RolloutStatus) {
     status.controller_pause = state.controller_pause;
     status.canary.current_background_analysis_run_status = state.background.as_ref().map(run_to);
     status.canary.current_step_analysis_run_status = state.step_run.as_ref().map(run_to);
+    status.canary.current_experiment = state.experiment.clone();
     status.blue_green = BlueGreenStatus {
         scale_up_preview_check_point: state.blue_green.check_point,
         pre_promotion_analysis_run_status: state.blue_green.before_switch.as_ref().map(run_to),
@@ -100,6 +102,13 @@ fn run_to(run: &RunRef) -> AnalysisRunRef {
         status: run.phase.clone(),
         message: Some(run.message.clone()).filter(|message| !message.is_empty()),
     }
+}
+
+/// Another controller keeps the cause of an abort in the message of condition `Progressing` alone.
+fn abort_cause(status: &RolloutStatus) -> Option<String> {
+    let aborted = status.conditions.iter().find(|c| c.kind == "Progressing" && c.reason == "RolloutAborted")?;
+    let after = aborted.message.strip_prefix("Rollout aborted update to revision ")?;
+    after.split_once(": ").filter(|_| status.abort).map(|(_, cause)| cause.to_owned())
 }
 
 /// The progress clock is kept where upstream keeps it: the update time of condition `Progressing`.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use serin_core::time::{format_duration, parse_duration};
 use serin_sim::image::SetImage;
 use serin_sim::simulate::{Conduct, End, Options, SimulateError, Summary, simulate};
+use serin_sim::source::WebAnswer;
 use serin_sim::stage::StageError;
 use serin_sim::timeline::Entry;
 
@@ -21,6 +22,8 @@ Examples:
   serin simulate -f deploy/ --set-image reviews=registry/reviews:v2
   serin simulate -f deploy/ --set-image reviews=registry/reviews:v2 --world errors
   serin simulate -f deploy/ --set-image reviews/app=registry/reviews:v2 --world no-data -o json
+  serin simulate -f deploy/ --set-image reviews=registry/reviews:v2 --promote-after 10m
+  serin simulate -f deploy/ --set-image reviews=registry/reviews:v2 --answer 'http://quality/={\"ok\": true}'
 
 The manifests are applied to a simulated cluster with a mesh and metrics sources; when all is Healthy the image is
 changed, and the time line begins. Time is virtual: hours of pauses take a moment. Equal input gives equal output.
@@ -75,6 +78,12 @@ pub(crate) struct Simulate {
     /// How the new version and its surroundings behave.
     #[arg(long, value_enum, default_value_t)]
     world: World,
+    /// Promote each pause that only a person ends after this long; without it nobody does.
+    #[arg(long, value_name = "DURATION", value_parser = patience)]
+    promote_after: Option<TimeDelta>,
+    /// What web endpoints whose address begins so answer, for metrics with provider `web`; may be repeated.
+    #[arg(long = "answer", value_name = "URL=BODY", value_parser = answer)]
+    answers: Vec<WebAnswer>,
     /// Where all chance starts.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -95,6 +104,21 @@ fn horizon(text: &str) -> Result<TimeDelta, String> {
     }
 }
 
+fn patience(text: &str) -> Result<TimeDelta, String> {
+    let patience = parse_duration(text)?;
+    if patience > TimeDelta::zero() { Ok(patience) } else { Err(format!("`{text}` must be longer than nothing")) }
+}
+
+/// The address ends before the first `=` behind which JSON or other text begins; queries have `=` as well.
+fn answer(text: &str) -> Result<WebAnswer, String> {
+    let is_body = |(at, _): &(usize, &str)| serde_json::from_str::<Value>(&text[at + 1..]).is_ok();
+    let place = text.match_indices('=').find(is_body).or_else(|| text.match_indices('=').next());
+    let (at, _) = place.filter(|(at, _)| *at > 0).ok_or_else(|| {
+        format!("`{text}` has not the form URL=BODY, such as 'http://quality.example/=' followed by JSON")
+    })?;
+    Ok(WebAnswer { url: text[..at].to_owned(), body: text[at + 1..].to_owned() })
+}
+
 impl Simulate {
     /// Prints the time line, and how it ended.
     pub(crate) fn run(self, console: &mut Console) -> anyhow::Result<Exit> {
@@ -104,6 +128,8 @@ impl Simulate {
             namespace: self.namespace,
             set_image: self.set_image.clone(),
             conduct: self.world.into(),
+            answers: self.answers.clone(),
+            promote_after: self.promote_after,
             seed: self.seed,
             horizon: self.horizon,
         };

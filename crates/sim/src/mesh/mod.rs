@@ -160,6 +160,12 @@ impl Mesh {
         }
     }
 
+    /// Cuts the proxies off from Istio's control plane until `end`, as when istiod restarts: what changes meanwhile reaches
+    /// them at that moment, all at once.
+    pub fn cut_off(&mut self, end: DateTime<Utc>) {
+        self.propagation.cut_off(end);
+    }
+
     /// Plays the requests of `traffic` that arrive in [from, to), and records each.
     ///
     /// Give the same traffic for the following interval to continue it; how time is cut into intervals does not change when

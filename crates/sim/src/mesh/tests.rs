@@ -257,6 +257,19 @@ fn the_new_version_fails_as_told() {
 }
 
 #[test]
+fn proxies_that_are_cut_off_keep_what_they_know_until_they_are_back() {
+    let mut mesh = mesh(&MeshConfig::default());
+    let traffic = Traffic::to("bookinfo", "reviews");
+    let at = |seconds| start() + TimeDelta::seconds(seconds);
+    mesh.observe(start(), view(vec![weights(100, 0)]));
+    mesh.cut_off(at(20));
+    mesh.observe(at(10), view(vec![weights(0, 100)]));
+    let hashes = |served: Served| served.by_pod_hash.into_keys().collect::<Vec<_>>();
+    assert_eq!(hashes(mesh.serve(&traffic, start(), at(20))), ["aaa"]);
+    assert_eq!(hashes(mesh.serve(&traffic, at(20), at(30))), ["bbb"]);
+}
+
+#[test]
 fn copies_go_to_the_mirror_and_harm_nobody() {
     let to = |subset: &str| json!([{ "destination": { "host": "reviews", "subset": subset } }]);
     let mirrored = |subset: &str, percent: u64| {

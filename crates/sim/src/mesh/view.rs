@@ -31,6 +31,8 @@ pub(super) struct Propagation {
     routes: Track,
     subsets: Track,
     endpoints: Track,
+    /// Until when nothing reaches the proxies.
+    cut_off: Option<DateTime<Utc>>,
 }
 
 /// What the proxies see at one moment, next to what is really there.
@@ -46,7 +48,13 @@ impl Propagation {
     pub(super) fn new(delay_max: TimeDelta, rng: Rng) -> Self {
         let empty = Arc::new(MeshView::default());
         let track = || Track { seen: Arc::clone(&empty), pending: VecDeque::new(), last: Arc::clone(&empty) };
-        Self { delay_max, rng, truth: Arc::clone(&empty), routes: track(), subsets: track(), endpoints: track() }
+        let (routes, subsets, endpoints) = (track(), track(), track());
+        Self { delay_max, rng, truth: empty, routes, subsets, endpoints, cut_off: None }
+    }
+
+    /// What changes from now on reaches the proxies at `end`, all at once; what is on its way still arrives as it would.
+    pub(super) fn cut_off(&mut self, end: DateTime<Utc>) {
+        self.cut_off = Some(end);
     }
 
     /// Takes note that the cluster looks like `view` from `now` on. False if that is nothing new.
@@ -103,6 +111,10 @@ impl Propagation {
     fn due(&mut self, now: DateTime<Utc>) -> DateTime<Utc> {
         let nanos_max = self.delay_max.num_nanoseconds().unwrap_or(i64::MAX).max(0);
         let nanos = self.rng.below(nanos_max.unsigned_abs());
+        // A proxy that comes back gets all that has changed in one go.
+        if let Some(end) = self.cut_off.filter(|end| *end > now) {
+            return end;
+        }
         now + TimeDelta::nanoseconds(i64::try_from(nanos).unwrap_or(i64::MAX))
     }
 }

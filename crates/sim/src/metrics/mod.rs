@@ -30,6 +30,12 @@ impl Sources {
         Self { prometheus: Prometheus::new(store.clone()), skywalking: SkyWalking::new(store.clone(), config) }
     }
 
+    /// Whether a path is one of a metrics source, and not of some other web server.
+    #[must_use]
+    pub fn knows(path: &str) -> bool {
+        path.ends_with("/graphql") || path.contains("/api/v1/") || path.contains("/-/")
+    }
+
     /// Answers a request as of `now`. The answer is 404 for a path that neither source has.
     #[must_use]
     pub fn respond(&self, request: &Request<Bytes>, now: DateTime<Utc>) -> Response<Bytes> {
@@ -37,7 +43,7 @@ impl Sources {
         if path.ends_with("/graphql") {
             return self.skywalking.respond(request, now);
         }
-        if path.contains("/api/v1/") || path.contains("/-/") {
+        if Self::knows(path) {
             return self.prometheus.respond(request, now);
         }
         let mut response = Response::new(Bytes::from_static(b"404 page not found\n"));

@@ -110,7 +110,7 @@ fn a_service_that_is_named_no_longer_selects_as_its_author_wrote_it() {
         assert_eq!((selected(&bench, "cart"), selected(&bench, "cart-preview")), (String::new(), String::new()));
         bench.phase_is("Paused").await;
         assert_eq!(bench.status("/updatedReplicas"), 2, "{}", bench.told());
-        assert_eq!(bench.status("/blueGreen"), json!(null));
+        assert_eq!(bench.status("/blueGreen"), json!({}));
         bench.annotate("serin.dev/promote-full", "now");
         bench.healthy().await;
         bench.assert_all_routed("another strategy");

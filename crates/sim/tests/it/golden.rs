@@ -129,6 +129,7 @@ fn line(entry: &Entry) -> String {
             format!("measured {metric}: {phase} {value} {message}").trim_end().to_owned()
         }
         What::Hold { reason, message } => format!("hold {reason}: {message}"),
+        What::Person { words } => format!("person {words}"),
         What::Event { kind, reason, message } => format!("{kind} {reason}: {message}"),
     }
 }

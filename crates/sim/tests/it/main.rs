@@ -1,9 +1,15 @@
 //! Tests of the simulator from outside: real programs against its sockets, and the real controller in its world.
 
 #[cfg(test)]
+mod adoption;
+#[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod blue_green;
+#[cfg(test)]
+mod clients;
+#[cfg(test)]
+mod experiments;
 #[cfg(test)]
 mod general;
 #[cfg(test)]
@@ -12,6 +18,8 @@ mod git_tool;
 mod golden;
 #[cfg(test)]
 mod handover;
+#[cfg(test)]
+mod istiod_away;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]

@@ -58,6 +58,8 @@ fn run(source: &str, conduct: Conduct, seed: u64) -> (Summary, Vec<Entry>) {
         namespace: None,
         set_image: Some(set_image),
         conduct,
+        answers: Vec::new(),
+        promote_after: None,
         seed,
         horizon: TimeDelta::minutes(50),
     };

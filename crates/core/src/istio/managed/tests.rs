@@ -45,20 +45,26 @@ fn names() -> Vec<String> {
 /// What becomes of the routes where the one named `main`, or the only one, is split.
 #[track_caller]
 fn check(case: &str, before: &Value, routes: &[ManagedRoute], wanted: &Value) {
-    let before = vs(before);
-    let base = |vs: &Value| -> Vec<RouteAt> {
-        let is_base = |(_, route): &(usize, &Value)| name(route).is_none_or(|name| name == "main");
-        let all = http(vs).iter().enumerate().filter(is_base);
-        all.map(|(index, _)| RouteAt { protocol: Protocol::Http, index }).collect()
-    };
-    let names = names();
-    let asked = Wanted { owner: OWNER, names: &names, routes };
-    let after = apply(&before, &changes(&before, &base(&before), asked, &sides()).expect("operations"));
-    assert_eq!(after["spec"]["http"], *wanted, "{case}");
-    assert_eq!(changes(&after, &base(&after), asked, &sides()), Ok(Vec::new()), "{case}: again, and nothing");
-    assert_eq!(without(&after, &names), without(&before, &names), "{case}: nothing else changes");
-    let gone = apply(&after, &farewell(&after, OWNER));
-    assert_eq!(gone, without(&before, &names), "{case}: the Rollout leaves nothing behind");
+    let annotated = vs(before);
+    let mut bare = annotated.clone();
+    bare["metadata"].as_object_mut().expect("metadata").remove("annotations");
+    for before in [annotated, bare] {
+        let base = |vs: &Value| -> Vec<RouteAt> {
+            let is_base = |(_, route): &(usize, &Value)| name(route).is_none_or(|name| name == "main");
+            let all = http(vs).iter().enumerate().filter(is_base);
+            all.map(|(index, _)| RouteAt { protocol: Protocol::Http, index }).collect()
+        };
+        let names = names();
+        let asked = Wanted { owner: OWNER, names: &names, routes };
+        let after = apply(&before, &changes(&before, &base(&before), asked, &sides()).expect("operations"));
+        assert_eq!(after["spec"]["http"], *wanted, "{case}");
+        assert_eq!(changes(&after, &base(&after), asked, &sides()), Ok(Vec::new()), "{case}: again, and nothing");
+        assert_eq!(without(&after, &names), without(&before, &names), "{case}: nothing else changes");
+        let gone = apply(&after, &farewell(&after, OWNER));
+        assert_eq!(gone["spec"], without(&before, &names)["spec"], "{case}: the Rollout leaves no route behind");
+        assert!(!gone.to_string().contains(MANAGED_ROUTES), "{case}: nor a record of one: {gone}");
+        assert_eq!(without(&gone, &names), without(&before, &names), "{case}: and changes nothing else");
+    }
 }
 
 #[test]

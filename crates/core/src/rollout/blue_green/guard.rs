@@ -50,7 +50,13 @@ pub(crate) fn violation(observed: &Observed, spec: &Spec, services: &Services<'_
         | Effect::ScaleDeployment { .. }
         | Effect::ApplyRoutes { .. }
         | Effect::ApplySubsets { .. }
+        | Effect::CreateService { .. }
+        | Effect::DeleteService { .. }
+        | Effect::CreateExperiment { .. }
+        | Effect::TerminateExperiment { .. }
+        | Effect::DeleteExperiment { .. }
         | Effect::CreateAnalysisRun { .. }
+        | Effect::ClaimAnalysisRun { .. }
         | Effect::TerminateAnalysisRun { .. }
         | Effect::DeleteAnalysisRun { .. }
         | Effect::DeleteJob { .. } => None,

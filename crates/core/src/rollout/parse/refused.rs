@@ -21,8 +21,7 @@ const fn refused(field: &'static str, instead: &'static str) -> Refused {
 }
 
 /// All fields that are refused for now.
-pub const REFUSED: [Refused; 10] = [
-    refused("spec.strategy.canary.steps[].experiment", "use an analysis step"),
+pub const REFUSED: [Refused; 9] = [
     refused("spec.strategy.canary.steps[].plugin", "use an analysis step"),
     refused("spec.strategy.canary.trafficRouting.nginx", ROUTER),
     refused("spec.strategy.canary.trafficRouting.alb", ROUTER),

@@ -15,7 +15,10 @@ pub(super) const FIELD: &str = "spec.strategy.canary.trafficRouting.istio";
 /// Reads the routing; `None` if it does not say which objects to set.
 pub(super) fn read(observed: &Observed, wire: &TrafficRouting, report: &mut Report) -> Option<Routing> {
     let Some(istio) = &wire.istio else {
-        report.required(FIELD, "trafficRouting needs istio; remove trafficRouting to split by numbers of pods");
+        // Another router is told already, with the same way out.
+        if !has_another_router(wire) {
+            report.required(FIELD, "trafficRouting needs istio; remove trafficRouting to split by numbers of pods");
+        }
         return None;
     };
     let destination_rule = istio.destination_rule.as_ref().map(|wire| destination_rule(wire, report));
@@ -29,6 +32,17 @@ pub(super) fn read(observed: &Observed, wire: &TrafficRouting, report: &mut Repo
         None => Some(Routing { virtual_services, destination_rule: None, managed_routes }),
         Some(rule) => Some(Routing { virtual_services, destination_rule: Some(rule?), managed_routes }),
     }
+}
+
+fn has_another_router(wire: &TrafficRouting) -> bool {
+    wire.nginx.is_some()
+        || wire.alb.is_some()
+        || wire.smi.is_some()
+        || wire.ambassador.is_some()
+        || wire.app_mesh.is_some()
+        || wire.traefik.is_some()
+        || wire.apisix.is_some()
+        || !wire.plugins.is_empty()
 }
 
 /// The field that a VirtualService of the list is named in.

@@ -165,6 +165,9 @@ impl World {
             analysis_runs: Vec::new(),
             names_taken: BTreeSet::new(),
             rivals: Vec::new(),
+            experiments: Vec::new(),
+            experiment_services: BTreeMap::new(),
+            experiment_pods: Vec::new(),
             settings: Settings::default(),
             rollout: Arc::new(rollout),
         }
@@ -556,8 +559,12 @@ fn traffic_routing_is_checked() {
     check(
         "another router",
         &World::new().with_canary(&json!({"trafficRouting": {"istio": null, "nginx": {"stableIngress": "x"}}})),
+        &["spec.strategy.canary.trafficRouting.nginx: Forbidden: nginx is not supported yet; use trafficRouting.istio"],
+    );
+    check(
+        "no router",
+        &World::new().with_canary(&json!({"trafficRouting": {"istio": null, "managedRoutes": [{"name": "x"}]}})),
         &[
-            "spec.strategy.canary.trafficRouting.nginx: Forbidden: nginx is not supported yet; use trafficRouting.istio",
             "spec.strategy.canary.trafficRouting.istio: Required value: trafficRouting needs istio; remove trafficRouting to \
          split by numbers of pods",
         ],

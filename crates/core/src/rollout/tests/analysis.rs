@@ -52,6 +52,23 @@ fn a_step_waits_for_its_analysis() {
 }
 
 #[test]
+fn an_argument_that_is_not_there_is_told() {
+    let from = json!({"fieldRef": {"fieldPath": "status.alb.name"}});
+    let args = json!([{"name": "target", "valueFrom": from}]);
+    let check = json!({"analysis": {"templates": [{"templateName": "check"}], "args": args}});
+    let mut world = world(&json!([{"setWeight": 20}, check]), false);
+    world.set_image("v2");
+    let plan = world.settle();
+    let told: Vec<String> = plan.holds.iter().map(|hold| format!("{}: {hold}", hold.reason())).collect();
+    let run = format!("web-{}-2-1", world.rs("v2").hash);
+    let why = format!(
+        "MissingObject: analysis {run} cannot be made yet: args[0].valueFrom.fieldRef.fieldPath: the Rollout has no field \
+         `status.alb.name`"
+    );
+    assert!(told.contains(&why), "{told:?}");
+}
+
+#[test]
 fn a_failure_aborts_and_a_retry_measures_anew() {
     for (phase, (mut world, run), kind) in
         [("Failed", in_step(), "Step-based"), ("Error", in_background(), "Background")]

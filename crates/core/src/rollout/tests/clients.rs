@@ -226,3 +226,13 @@ fn a_token_may_name_revision_and_step() {
     world.wait(60);
     world.expect("Healthy, step 4, 0 %, 5 v2");
 }
+
+#[test]
+fn a_pause_of_what_is_complete_holds_nothing_up() {
+    let mut world = World::basic().deployed();
+    world.set_spec(&json!({"paused": true}));
+    world.settle();
+    assert_eq!(world.status().phase.as_deref(), Some("Paused"));
+    let progressing = world.condition("Progressing");
+    assert!(progressing.starts_with("True NewReplicaSetAvailable"), "{progressing}");
+}

@@ -92,6 +92,25 @@ fn routes_come_and_go_with_their_steps() {
 }
 
 #[test]
+fn a_newer_version_does_not_pass_the_step_before_it_has_routes_of_its_own() {
+    for (case, make) in WORLDS {
+        let mut world = world(make).deployed();
+        world.set_image("v2");
+        world.settle();
+        world.set_image("v3");
+        world.turn();
+        for _ in 0..20 {
+            if world.status().current_step_index > Some(1) {
+                break;
+            }
+            world.turn();
+        }
+        assert_eq!(world.line(), "Paused (CanaryPauseStep), step 2, 0 %, 5 v1, 2 v3", "{case}");
+        assert_eq!(routes(&world), ["header", "main 0"], "{case}: {}", world.line());
+    }
+}
+
+#[test]
 fn nothing_of_them_outlives_the_update() {
     for (case, make) in WORLDS {
         let mut world = with_both(make);

@@ -1,5 +1,6 @@
 //! Whole updates without a cluster: plans come true at once, and every story comes to rest.
 
+mod adoption;
 mod affinity;
 mod analysis;
 mod blue_green;
@@ -7,9 +8,12 @@ mod clients;
 mod crashes;
 mod deadlines;
 mod effects;
+mod experiments;
 mod guard;
+mod lab;
 mod lag;
 mod managed;
+mod named_services;
 mod neighbours;
 mod overwrites;
 mod ping_pong;

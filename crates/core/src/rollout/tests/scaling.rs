@@ -252,3 +252,19 @@ fn enough_pods_are_enough() {
         assert_eq!(broken_but(&threshold, ready), Some(step), "{case}");
     }
 }
+
+#[test]
+fn a_rollout_that_is_scaled_in_mid_update_keeps_to_its_surge() {
+    let surge = json!({"steps": null, "maxSurge": 2, "maxUnavailable": 0});
+    let mut world = World::basic().canary(&surge).spec(&json!({"replicas": 4})).deployed();
+    world.break_image("v2", true);
+    world.set_image("v2");
+    for (replicas, pods) in [(4, "4 v1, 2 v2"), (8, "4 v1, 6 v2"), (4, "4 v1, 2 v2")] {
+        world.set_spec(&json!({"replicas": replicas}));
+        world.settle();
+        assert!(world.line().ends_with(pods), "{replicas}: {}", world.line());
+    }
+    world.break_image("v2", false);
+    world.settle();
+    assert!(world.line().ends_with("Healthy, 4 v2") || world.line().ends_with(", 4 v2"), "{}", world.line());
+}

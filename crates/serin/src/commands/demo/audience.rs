@@ -9,8 +9,8 @@ use serin_controller::{Kind, ObjectName};
 use serin_core::plan::EventKind;
 use serin_sim::World;
 use serin_sim::cluster::{
-    ANALYSIS_RUNS, ANALYSIS_TEMPLATES, CLUSTER_ANALYSIS_TEMPLATES, DEPLOYMENTS, DESTINATION_RULES, POD_TEMPLATES, PODS,
-    REPLICA_SETS, ROLLOUTS, Resource, SERVICES, VIRTUAL_SERVICES,
+    ANALYSIS_RUNS, ANALYSIS_TEMPLATES, CLUSTER_ANALYSIS_TEMPLATES, DEPLOYMENTS, DESTINATION_RULES, EXPERIMENTS,
+    POD_TEMPLATES, PODS, REPLICA_SETS, ROLLOUTS, Resource, SERVICES, VIRTUAL_SERVICES,
 };
 use serin_sim::demo::Moment;
 use serin_sim::timeline::{Entry, What};
@@ -161,9 +161,12 @@ impl<'c> Audience<'c> {
 fn is_news(entry: &Entry) -> bool {
     match &entry.what {
         What::Event { kind, .. } => *kind == EventKind::Warning,
-        What::Phase { .. } | What::Weight { .. } | What::Step { .. } | What::Measurement { .. } | What::Hold { .. } => {
-            true
-        }
+        What::Phase { .. }
+        | What::Weight { .. }
+        | What::Step { .. }
+        | What::Measurement { .. }
+        | What::Hold { .. }
+        | What::Person { .. } => true,
     }
 }
 
@@ -180,7 +183,7 @@ fn hints(address: Option<SocketAddr>, rollout: Option<&RolloutView>) -> Vec<Stri
 
 /// All Rollouts of the simulated cluster, by name.
 fn rollouts(world: &World) -> Vec<RolloutView> {
-    const READ: [(&Resource, Kind); 11] = [
+    const READ: [(&Resource, Kind); 12] = [
         (&ROLLOUTS, Kind::Rollout),
         (&REPLICA_SETS, Kind::ReplicaSet),
         (&PODS, Kind::Pod),
@@ -192,6 +195,7 @@ fn rollouts(world: &World) -> Vec<RolloutView> {
         (&ANALYSIS_TEMPLATES, Kind::AnalysisTemplate),
         (&CLUSTER_ANALYSIS_TEMPLATES, Kind::ClusterAnalysisTemplate),
         (&ANALYSIS_RUNS, Kind::AnalysisRun),
+        (&EXPERIMENTS, Kind::Experiment),
     ];
     let (now, mut objects) = (world.now(), Objects::default());
     for (resource, kind) in READ {
