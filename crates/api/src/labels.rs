@@ -84,6 +84,9 @@ pub const OVERRIDDEN_METADATA: &str = "serin.dev/overridden-metadata";
 /// On VirtualServices: the routes that header and mirror steps made, as a JSON object from `namespace/name` of the
 /// Rollout to their names, so that they can be taken away after the Rollout is gone.
 pub const MANAGED_ROUTES: &str = "serin.dev/managed-routes";
+/// On VirtualServices: the Services of experiments that get a share of the traffic, as a JSON object from `namespace/name`
+/// of the Rollout to their names, so that they can be taken away after the Rollout is gone.
+pub const EXPERIMENT_SERVICES: &str = "serin.dev/experiment-services";
 
 /// The annotations that are commands, in order of precedence.
 pub const COMMANDS: [&str; 4] = [ABORT, RETRY, PROMOTE_FULL, PROMOTE];

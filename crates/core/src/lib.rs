@@ -1,4 +1,4 @@
-//! What should happen next: pure decisions about rollouts and analysis runs.
+//! What should happen next: pure decisions about rollouts, experiments and analysis runs.
 //!
 //! ```text
 //!  Observed (immutable, with `now`)  ──►  decide (pure, total)  ──►  Plan
@@ -9,6 +9,7 @@
 //! observes and executes; the `sim` crate does the same against a cluster in one process.
 
 pub mod analysis;
+pub mod experiment;
 pub mod field_error;
 pub mod istio;
 pub mod json_path;

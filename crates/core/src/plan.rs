@@ -94,6 +94,35 @@ pub enum Effect {
         /// JSON merge patch (RFC 7386) with the resourceVersion as precondition.
         patch: Value,
     },
+    /// Creates a Service for the pods of an Experiment.
+    CreateService {
+        /// The whole object.
+        object: Value,
+    },
+    /// Deletes such a Service.
+    DeleteService {
+        /// Name of the Service.
+        name: String,
+        /// Its UID, a precondition.
+        uid: String,
+    },
+    /// Creates an Experiment.
+    CreateExperiment {
+        /// The whole object.
+        object: Value,
+    },
+    /// Asks an Experiment to end.
+    TerminateExperiment {
+        /// Name of the Experiment.
+        name: String,
+    },
+    /// Deletes an Experiment that nobody needs any more.
+    DeleteExperiment {
+        /// Name of the Experiment.
+        name: String,
+        /// Its UID, a precondition.
+        uid: String,
+    },
     /// Creates an AnalysisRun.
     CreateAnalysisRun {
         /// The whole object.
@@ -137,6 +166,8 @@ pub enum Target {
     DestinationRule,
     /// argoproj.io AnalysisRun.
     AnalysisRun,
+    /// argoproj.io Experiment.
+    Experiment,
     /// batch Job.
     Job,
 }
@@ -215,6 +246,15 @@ impl Effect {
             },
             Effect::ApplySubsets { name, patch } => own(Target::DestinationRule, name, Verb::JsonPatch(patch.clone())),
             Effect::SwitchService { name, patch } => own(Target::Service, name, Verb::MergePatch(patch.clone())),
+            Effect::CreateService { object } => own(Target::Service, name_of(object), Verb::Create(object.clone())),
+            Effect::DeleteService { name, uid } => own(Target::Service, name, Verb::Delete { uid: uid.clone() }),
+            Effect::CreateExperiment { object } => {
+                own(Target::Experiment, name_of(object), Verb::Create(object.clone()))
+            }
+            Effect::TerminateExperiment { name } => {
+                own(Target::Experiment, name, Verb::MergePatch(json!({"spec": {"terminate": true}})))
+            }
+            Effect::DeleteExperiment { name, uid } => own(Target::Experiment, name, Verb::Delete { uid: uid.clone() }),
             Effect::CreateAnalysisRun { object } => {
                 own(Target::AnalysisRun, name_of(object), Verb::Create(object.clone()))
             }

@@ -115,6 +115,35 @@ fn replace<'a>(text: &str, lookup: &dyn Fn(&str) -> Slot<'a>, unknown: &mut Vec<
     out
 }
 
+/// What placeholders outside of metrics stand for, by what is between their braces.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Placeholders(BTreeMap<String, String>);
+
+impl Placeholders {
+    /// The values of some placeholders.
+    pub(crate) fn new(values: BTreeMap<String, String>) -> Self {
+        Placeholders(values)
+    }
+
+    /// A text with all of its placeholders replaced.
+    ///
+    /// # Errors
+    /// The placeholders that stand for nothing.
+    pub(crate) fn replace(&self, text: &str) -> Result<String, Vec<String>> {
+        let (mut out, mut unknown) = (String::with_capacity(text.len()), Vec::new());
+        for piece in pieces(text) {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Placeholder(tag) => match self.0.get(tag.trim()) {
+                    Some(value) => out.push_str(value),
+                    None => unknown.push(format!("{{{{{tag}}}}}")),
+                },
+            }
+        }
+        if unknown.is_empty() { Ok(out) } else { Err(unknown) }
+    }
+}
+
 enum Piece<'t> {
     Text(&'t str),
     /// What stands between `{{` and `}}`.

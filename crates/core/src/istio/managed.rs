@@ -4,13 +4,13 @@
 //! destination: timeouts, retries, rewrites, CORS and whatever else is written there hold for it too. It stands directly
 //! before that route and takes none of the requests that would not have come there.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use serin_api::labels::MANAGED_ROUTES;
 
 use crate::field_error::FieldError;
 
 use super::matching;
-use super::patch;
+use super::{patch, record};
 use super::routes::{Protocol, RouteAt, name};
 use super::virtual_service::{RouteWeights, Sides, canary_destination, observed_weights};
 
@@ -77,15 +77,7 @@ pub fn without(vs: &Value, names: &[String]) -> Value {
     if let Some(routes) = vs.pointer_mut("/spec/http").and_then(Value::as_array_mut) {
         routes.retain(|route| !bears_one_of(route, names));
     }
-    if let Some(metadata) = vs.get_mut("metadata").and_then(Value::as_object_mut)
-        && let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut)
-    {
-        annotations.remove(MANAGED_ROUTES);
-        // Whether there are none or an empty map of them says the same.
-        if annotations.is_empty() {
-            metadata.remove("annotations");
-        }
-    }
+    record::forget(&mut vs, MANAGED_ROUTES);
     vs
 }
 
@@ -109,26 +101,21 @@ pub fn changes(vs: &Value, base: &[RouteAt], wanted: Wanted<'_>, sides: &Sides) 
     }
     let mut operations = if after == present { Vec::new() } else { replace(present, &after, wanted.names) };
     let made: Vec<&str> = after.iter().filter(|r| bears_one_of(r, wanted.names)).filter_map(name).collect();
-    operations.extend(record(vs, wanted.owner, &made));
+    operations.extend(record::record(vs, MANAGED_ROUTES, wanted.owner, &made));
     Ok(operations)
 }
 
 /// The Rollouts that a VirtualService says have managed routes in it, as `namespace/name`, with the names of those.
 #[must_use]
 pub fn recorded(vs: &Value) -> Vec<(String, Vec<String>)> {
-    let text = vs.pointer("/metadata/annotations").and_then(|all| all.get(MANAGED_ROUTES)).and_then(Value::as_str);
-    let record: Map<String, Value> = text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let names = |value: &Value| serde_json::from_value(value.clone()).unwrap_or_default();
-    record.iter().map(|(owner, value)| (owner.clone(), names(value))).collect()
+    record::recorded(vs, MANAGED_ROUTES)
 }
 
 /// The operations that take away the managed routes of a Rollout that is gone, and the record of them.
 #[must_use]
 pub fn farewell(vs: &Value, owner: &str) -> Vec<Value> {
-    let names: Vec<String> =
-        recorded(vs).into_iter().filter(|(o, _)| o == owner).flat_map(|(_, names)| names).collect();
-    let mut operations = removals(http(vs), &names);
-    operations.extend(record(vs, owner, &[]));
+    let mut operations = removals(http(vs), &record::of_owner(vs, MANAGED_ROUTES, owner));
+    operations.extend(record::record(vs, MANAGED_ROUTES, owner, &[]));
     operations
 }
 
@@ -214,25 +201,6 @@ fn removals(present: &[Value], names: &[String]) -> Vec<Value> {
         operations.push(patch::remove(&place));
     }
     operations
-}
-
-/// The operations that make the annotation say which routes a Rollout has made; none if it says so.
-fn record(vs: &Value, owner: &str, names: &[&str]) -> Vec<Value> {
-    let before = recorded(vs);
-    let mut after = before.clone();
-    after.retain(|(other, _)| other != owner);
-    if !names.is_empty() {
-        let mut names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        names.sort();
-        names.dedup();
-        after.push((owner.to_owned(), names));
-        after.sort();
-    }
-    if after == before {
-        return Vec::new();
-    }
-    let text = (!after.is_empty()).then(|| json!(after.into_iter().collect::<std::collections::BTreeMap<_, _>>()));
-    patch::annotate(vs, MANAGED_ROUTES, text.map(|text| text.to_string()).as_deref())
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! Istio's objects as pure edits of raw JSON: only our weights, our routes and our label change.
 
 pub mod destination_rule;
+pub mod experiments;
 pub mod farewell;
 pub mod host;
 pub mod managed;
 mod matching;
 pub(crate) mod patch;
+mod record;
 pub mod reference;
 pub mod routes;
 pub mod service;

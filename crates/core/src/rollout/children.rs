@@ -12,7 +12,7 @@ use crate::rollout::observed::ReplicaSet;
 use super::metadata::{inject, wanted};
 use super::replicas::{Size, canary_wanted, sizes};
 use super::scene::Scene;
-use super::state::State;
+use super::state::{INCONCLUSIVE_EXPERIMENT, INCONCLUSIVE_PAUSE, State};
 
 /// Annotations of the Rollout that are its own, and not copied to its ReplicaSets.
 const NOT_COPIED: [&str; 5] =
@@ -67,7 +67,8 @@ pub(crate) fn resize(scene: &Scene<'_>, state: &State) -> (Vec<Planned>, Vec<Pla
 
 /// A paused Rollout keeps its sizes, unless its own number of replicas was changed meanwhile.
 fn may_resize(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> bool {
-    let halted = scene.spec.paused || state.pause(super::state::INCONCLUSIVE_PAUSE).is_some();
+    let inconclusive = [INCONCLUSIVE_PAUSE, INCONCLUSIVE_EXPERIMENT].into_iter().any(|p| state.pause(p).is_some());
+    let halted = scene.spec.paused || inconclusive;
     let desired = rs.annotations.get(labels::DESIRED_REPLICAS).filter(|_| state.is_current_or_stable(rs));
     !halted || desired.is_some_and(|desired| *desired != scene.spec.replicas.to_string())
 }

@@ -11,6 +11,7 @@ use serin_api::{HandledCommand, Time, labels};
 use crate::plan::Event;
 
 use super::conditions::abort_message;
+use super::experiments;
 use super::scene::Scene;
 use super::state::State;
 
@@ -58,7 +59,9 @@ pub(crate) fn heed_clients(scene: &Scene<'_>, state: &mut State) {
     if state.aborted.is_some() {
         state.promote_full = false;
     }
-    if state.step_run.as_ref().is_some_and(|run| !run.is_of_step(state.step)) {
+    let has_old_experiment =
+        state.experiment.as_ref().is_some_and(|experiment| !experiments::is_of_step(scene, experiment, state.step));
+    if has_old_experiment || state.step_run.as_ref().is_some_and(|run| !run.is_of_step(state.step)) {
         state.enter_step(state.step, now);
     }
 }

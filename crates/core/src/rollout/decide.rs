@@ -10,8 +10,8 @@ use super::mesh::Mesh;
 use super::scene::Scene;
 use super::state::State;
 use super::{
-    blue_green, children, commands, history, invalid, left_behind, overwritten, runs, safety, status, steps, traffic,
-    wake,
+    blue_green, children, commands, experiments, history, invalid, left_behind, overwritten, runs, safety, status, steps,
+    traffic, wake,
 };
 
 /// What should happen to a Rollout next.
@@ -50,6 +50,7 @@ fn decide_valid(observed: &Observed, spec: &Spec) -> Plan {
     commands::heed_clients(&scene, &mut state);
     commands::carry_out(&scene, &mut state);
     runs::follow(&scene, &mut state);
+    experiments::follow(&scene, &mut state);
     let deadline = take_deadline(&scene, &mut state);
     commands::announce_abort(&scene, &mut state);
     let mut holds = match &scene.blue_green {
@@ -108,6 +109,7 @@ fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<P
     }
     effects.extend(shrinking);
     effects.extend(runs::start_and_end(scene, state, holds));
+    effects.extend(experiments::start_and_end(scene, state, holds));
     effects.extend(history::clear_away(scene, state));
     effects.extend(children::forget(scene, state));
     effects

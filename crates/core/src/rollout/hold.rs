@@ -60,7 +60,8 @@ pub enum Hold {
         /// Canary weight read from the routes, in percent.
         observed: i32,
     },
-    /// The header and mirror routes that the steps ask for are not all there yet, or others still are.
+    /// The header and mirror routes and the destinations of experiments that the steps ask for are not all there yet, or
+    /// others still are.
     RoutesNotObserved {
         /// Name of the VirtualService.
         virtual_service: String,
@@ -83,6 +84,11 @@ pub enum Hold {
     AnalysisRunning {
         /// Name of the AnalysisRun.
         run: String,
+    },
+    /// A step's experiment still runs.
+    ExperimentRunning {
+        /// Name of the Experiment.
+        experiment: String,
     },
     /// A metric has no data; the step clock stands still.
     NoData {
@@ -136,6 +142,7 @@ impl Hold {
             Hold::SideNotSwitched { .. } => "SideNotSwitched",
             Hold::Propagating { .. } => "Propagating",
             Hold::AnalysisRunning { .. } => "AnalysisRunning",
+            Hold::ExperimentRunning { .. } => "ExperimentRunning",
             Hold::NoData { .. } => "NoData",
             Hold::SourceDown { .. } => "SourceDown",
             Hold::MissingObject { .. } => "MissingObject",
@@ -162,6 +169,7 @@ impl Hold {
             | Hold::SideNotSwitched { .. }
             | Hold::Propagating { .. }
             | Hold::AnalysisRunning { .. }
+            | Hold::ExperimentRunning { .. }
             | Hold::MissingObject { .. }
             | Hold::ReplicaSetNotSettled { .. }
             | Hold::UnsafePlan { .. } => false,
@@ -203,7 +211,7 @@ impl fmt::Display for Hold {
             Hold::RoutesNotObserved { virtual_service } => {
                 write!(
                     f,
-                    "VirtualService {virtual_service} does not have the header and mirror routes of this step yet"
+                    "VirtualService {virtual_service} does not have the routes of this step yet"
                 )
             }
             Hold::SideNotSwitched { side, hash } => write!(f, "{side} does not yet stand for revision {hash}"),
@@ -211,6 +219,7 @@ impl fmt::Display for Hold {
                 write!(f, "{change} spreads through the mesh until {}", until.format("%H:%M:%S"))
             }
             Hold::AnalysisRunning { run } => write!(f, "analysis {run} is running"),
+            Hold::ExperimentRunning { experiment } => write!(f, "experiment {experiment} is running"),
             Hold::NoData { run, metric, message } => {
                 write!(f, "metric {metric} of {run} has no data ({message}); the step waits, nothing is rolled back")
             }

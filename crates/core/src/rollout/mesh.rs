@@ -1,6 +1,6 @@
 //! The routes and subsets as they are: who carries how much traffic, and which pods stand behind it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -16,6 +16,8 @@ use crate::rollout::Hold;
 use crate::rollout::observed::{Observed, Pod, Raw, VirtualServiceKey};
 use crate::rollout::parse::{Routing, Spec};
 
+use super::extras;
+
 /// The traffic routing of a Rollout, as read.
 #[derive(Debug)]
 pub(crate) struct Mesh<'a> {
@@ -25,6 +27,8 @@ pub(crate) struct Mesh<'a> {
     pub(crate) routed: Vec<Routed<'a>>,
     /// The DestinationRule, with subset-level routing.
     pub(crate) destination_rule: Option<&'a Raw>,
+    /// Names of the Services that are destinations of experiments, or may become ones.
+    pub(crate) experiments: BTreeSet<String>,
 }
 
 /// A VirtualService, the routes in it that are ours, and their weights.
@@ -116,6 +120,7 @@ impl<'a> Mesh<'a> {
         Some(Mesh {
             canary: end(rule.map(|rule| rule.canary_subset.as_str()), &spec.canary.canary_service),
             stable: end(rule.map(|rule| rule.stable_subset.as_str()), &spec.canary.stable_service),
+            experiments: extras::names(observed, &routed, &[&spec.canary.canary_service, &spec.canary.stable_service]),
             sides,
             routed,
             destination_rule,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
-use serin_api::{AnalysisRun, AnalysisTemplateSpec, Rollout};
+use serin_api::{AnalysisRun, AnalysisTemplateSpec, Experiment, Rollout};
 
 use crate::analysis::sample::Semantics;
 
@@ -34,6 +34,12 @@ pub struct Observed {
     pub templates: BTreeMap<TemplateKey, Found<Template>>,
     /// AnalysisRuns that this Rollout controls.
     pub analysis_runs: Vec<Arc<AnalysisRun>>,
+    /// Experiments that this Rollout controls.
+    pub experiments: Vec<Arc<Experiment>>,
+    /// The Services that those control, by name.
+    pub experiment_services: BTreeMap<String, Raw>,
+    /// Pods of the ReplicaSets that those control.
+    pub experiment_pods: Vec<Pod>,
     /// How this controller is set up.
     pub settings: Settings,
 }

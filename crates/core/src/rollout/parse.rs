@@ -3,6 +3,7 @@
 mod analysis;
 mod blue_green;
 mod canary;
+mod experiment;
 mod managed;
 mod metadata;
 mod percent;
@@ -222,6 +223,7 @@ pub fn parse(observed: &Observed) -> Result<Spec, Vec<FieldError>> {
             }
         }
         analysis::check(observed, canary, blue_green.as_ref(), &mut report);
+        experiment::check(&canary.steps, workload.as_ref().map(|workload| &workload.template), &mut report);
     }
     match (strategy, workload) {
         (Some(Strategy { canary, blue_green }), Some(workload)) if report.is_empty() => Ok(Spec {

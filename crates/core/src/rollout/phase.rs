@@ -5,6 +5,7 @@ use crate::rollout::Hold;
 use super::blue_green;
 use super::conditions::abort_message;
 use super::deadline::{self, Deadline};
+use super::extras;
 use super::managed;
 use super::scene::Scene;
 use super::state::State;
@@ -67,7 +68,7 @@ pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, hol
     if let Some(hold) = scene.mesh.as_ref().and_then(|mesh| mesh.differs_from(0)) {
         return Phase::new("Progressing", format!("promoted; {hold}"));
     }
-    if let Some(hold) = managed::not_observed(scene, state) {
+    if let Some(hold) = managed::not_observed(scene, state).or_else(|| extras::not_observed(scene, state)) {
         return Phase::new("Progressing", format!("promoted; {hold}"));
     }
     Phase::new("Healthy", "")

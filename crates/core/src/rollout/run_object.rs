@@ -63,6 +63,7 @@ fn analysis<'s>(scene: &'s Scene<'_>, state: &State, kind: RunKind) -> Option<&'
                 Step::SetWeight(_)
                 | Step::Pause(_)
                 | Step::SetCanaryScale(_)
+                | Step::Experiment(_)
                 | Step::SetHeaderRoute(_)
                 | Step::SetMirrorRoute(_),
             )

@@ -4,13 +4,15 @@
 //! led to them. Its rules: weights of a route sum to 100; no side gets weight without ready pods behind it, and the canary
 //! no header route; a side that carries traffic is pointed, and its pods are relabelled, only so that ready pods stay
 //! behind it; a ReplicaSet that carries traffic is not scaled to zero, and stable to no fewer pods than its share needs;
-//! foreign destinations, subsets and fields stay as they are.
+//! Services of experiments get weight only with ready pods behind them; foreign destinations, subsets and fields stay as
+//! they are.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use serin_api::labels::{MANAGED_BY_ROLLOUTS, POD_TEMPLATE_HASH};
 
+use crate::istio::experiments;
 use crate::istio::managed;
 use crate::istio::patch::patched;
 use crate::istio::virtual_service::RouteWeights;
@@ -20,6 +22,7 @@ use crate::rollout::parse::Spec;
 use crate::rollout::{Hold, Plan};
 
 use super::blue_green::{self, Services};
+use super::extras;
 use super::handover::relabelled;
 use super::mesh::{End, Mesh, Role, Routed};
 use super::replicas::share;
@@ -73,6 +76,11 @@ pub(super) fn violation(observed: &Observed, spec: &Spec, mesh: &Mesh<'_>, plan:
         | Effect::PatchReplicaSet { .. }
         | Effect::DeleteReplicaSet { .. }
         | Effect::RelabelPod { .. }
+        | Effect::CreateService { .. }
+        | Effect::DeleteService { .. }
+        | Effect::CreateExperiment { .. }
+        | Effect::TerminateExperiment { .. }
+        | Effect::DeleteExperiment { .. }
         | Effect::CreateAnalysisRun { .. }
         | Effect::TerminateAnalysisRun { .. }
         | Effect::DeleteAnalysisRun { .. }
@@ -138,9 +146,15 @@ fn routes_violation(observed: &Observed, mesh: &Mesh<'_>, routed: &Routed<'_>, p
     if let Some(wrong) = weights.iter().find(|w| w.canary + w.stable + w.foreign != 100) {
         return Some(format!("weights of {} would not sum to 100", wrong.route));
     }
-    let ours = |object: &Value| without_weights(&managed::without(object, &routed.selection.managed));
-    if base != routed.base.len() || foreign_changes(routed, &weights) || ours(&object) != ours(&routed.raw.object) {
+    let ours = |object: &Value| {
+        let object = experiments::without(object, &mesh.services());
+        without_weights(&managed::without(&object, &routed.selection.managed))
+    };
+    if base != routed.base.len() || foreign_changes(mesh, routed, (&object, &weights)) || ours(&object) != ours(&routed.raw.object) {
         return Some("a route patch would change more than our weights".to_owned());
+    }
+    if let Some(rule) = extras::violation(observed, mesh, routed, &object) {
+        return Some(rule);
     }
     let unserved = |role: Role| mesh.end(role).ready(observed).is_empty();
     if to_canary && !routed.to_canary && unserved(Role::Canary) {
@@ -152,8 +166,13 @@ fn routes_violation(observed: &Observed, mesh: &Mesh<'_>, routed: &Routed<'_>, p
         .map(|(role, _)| format!("the {role} side would get weight without ready pods behind it"))
 }
 
-fn foreign_changes(routed: &Routed<'_>, after: &[RouteWeights]) -> bool {
-    routed.weights.iter().take(routed.base.len()).zip(after).any(|(before, after)| before.foreign != after.foreign)
+/// Whether destinations change that are neither canary nor stable nor an experiment's.
+fn foreign_changes(mesh: &Mesh<'_>, routed: &Routed<'_>, (object, after): (&Value, &[RouteWeights])) -> bool {
+    let foreign = |object: &Value, weights: &RouteWeights| {
+        weights.foreign - experiments::weights(object, weights.route, &mesh.services()).values().sum::<i32>()
+    };
+    let before = routed.weights.iter().take(routed.base.len());
+    before.zip(after).any(|(before, after)| foreign(&routed.raw.object, before) != foreign(object, after))
 }
 
 /// An object with every route weight blanked, so that two of them compare equal if nothing else differs.
@@ -175,7 +194,8 @@ fn subsets_violation(mesh: &Mesh<'_>, name: &str, patch: &[Value], pods: &[Pod])
         Ok(after) => after,
         Err(why) => return Some(format!("the patch of the DestinationRule does not apply: {why}")),
     };
-    if without_hashes(&after) != without_hashes(&raw.object) {
+    let ours = |object: &Value| without_hashes(&experiments::without_subsets(object, &mesh.experiments));
+    if ours(&after) != ours(&raw.object) {
         return Some("a subset patch would change more than our label".to_owned());
     }
     let after = Raw { object: Arc::new(after), ..raw.clone() };

@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(crate) background: Option<RunRef>,
     /// The analysis of the step under way.
     pub(crate) step_run: Option<RunRef>,
+    /// Name of the Experiment of the step under way.
+    pub(crate) experiment: Option<String>,
     /// What only a blue-green update knows.
     pub(crate) blue_green: Progress,
     /// Since when the step clock stands still.
@@ -60,7 +62,7 @@ pub(crate) struct State {
 /// A pause, as it stands in `status.pauseConditions`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pause {
-    /// Upstream's reason, see [`STEP_PAUSE`], [`SWITCH_PAUSE`] and [`INCONCLUSIVE_PAUSE`].
+    /// Upstream's reason: one of the `*_PAUSE` below, or [`INCONCLUSIVE_EXPERIMENT`].
     pub(crate) reason: String,
     /// When it began.
     pub(crate) since: DateTime<Utc>,
@@ -72,6 +74,9 @@ pub(crate) const STEP_PAUSE: &str = "CanaryPauseStep";
 pub(crate) const SWITCH_PAUSE: &str = "BlueGreenPause";
 /// The pause that an inconclusive analysis causes.
 pub(crate) const INCONCLUSIVE_PAUSE: &str = "InconclusiveAnalysisRun";
+
+/// The pause that an inconclusive experiment causes.
+pub(crate) const INCONCLUSIVE_EXPERIMENT: &str = "InconclusiveExperiment";
 
 /// An AnalysisRun that the Rollout started, as last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,7 +177,7 @@ impl State {
     /// Whether the update waits for time, people or an analysis rather than for pods.
     pub(crate) fn waits_on_purpose(&self, spec: &Spec) -> bool {
         let on_waiting_step = match self.current_step(spec) {
-            Some(Step::Pause(_) | Step::Analysis(_)) => true,
+            Some(Step::Pause(_) | Step::Analysis(_) | Step::Experiment(_)) => true,
             Some(Step::SetWeight(_) | Step::SetCanaryScale(_) | Step::SetHeaderRoute(_) | Step::SetMirrorRoute(_))
             | None => false,
         };
@@ -206,6 +211,7 @@ impl State {
         self.step = step;
         self.step_started_at = Some(now);
         self.step_run = None;
+        self.experiment = None;
         self.holding_since = None;
         self.held = TimeDelta::zero();
         self.progressed_at = Some(now);

@@ -62,9 +62,28 @@ fn weights(scene: &Scene<'_>, state: &State) -> Option<TrafficWeights> {
             service_name: canary.stable_service.clone(),
             pod_template_hash: state.stable_hash.clone(),
         },
-        additional: Vec::new(),
+        additional: additional(scene),
         verified: None,
     })
+}
+
+/// What the routes give to the pods of experiments.
+fn additional(scene: &Scene<'_>) -> Vec<WeightDestination> {
+    let Some(mesh) = &scene.mesh else { return Vec::new() };
+    let statuses = scene.observed.experiments.iter().filter_map(|experiment| experiment.status.as_ref());
+    let hash_of = |service: &str| {
+        let mut templates = statuses.clone().flat_map(|status| &status.template_statuses);
+        templates.find(|t| t.service_name.as_deref() == Some(service)).and_then(|t| t.pod_template_hash.clone())
+    };
+    let with_weight = mesh.experiments.iter().map(|service| (service, mesh.share_of(service)));
+    with_weight
+        .filter(|(_, weight)| *weight > 0)
+        .map(|(service, weight)| WeightDestination {
+            weight,
+            service_name: Some(service.clone()),
+            pod_template_hash: hash_of(service),
+        })
+        .collect()
 }
 
 /// Keeps since when each reason to wait has held.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use chrono::TimeDelta;
-use serin_api::{CanaryStep, RolloutAnalysis};
+use serin_api::{CanaryStep, RolloutAnalysis, RolloutExperimentStep};
 
 use crate::istio::ManagedRoute;
 use crate::time::format_duration;
@@ -19,6 +19,8 @@ pub enum Step {
     SetCanaryScale(CanaryScale),
     /// Runs an analysis to its end.
     Analysis(Box<RolloutAnalysis>),
+    /// Runs sets of pods beside canary and stable until they have shown what they should.
+    Experiment(Box<RolloutExperimentStep>),
     /// Sends requests with certain headers to the canary, or ends that.
     SetHeaderRoute(RouteStep),
     /// Copies certain requests to the canary, or ends that.
@@ -92,6 +94,7 @@ impl Steps {
             Step::Pause(_)
             | Step::SetCanaryScale(_)
             | Step::Analysis(_)
+            | Step::Experiment(_)
             | Step::SetHeaderRoute(_)
             | Step::SetMirrorRoute(_) => None,
         })
@@ -105,6 +108,7 @@ impl Steps {
             Step::SetWeight(_)
             | Step::Pause(_)
             | Step::Analysis(_)
+            | Step::Experiment(_)
             | Step::SetHeaderRoute(_)
             | Step::SetMirrorRoute(_) => None,
         })
@@ -158,6 +162,7 @@ impl fmt::Display for Step {
                 f.write_str("setCanaryScale{matchTrafficWeight: true}")
             }
             Step::Analysis(_) => f.write_str("analysis"),
+            Step::Experiment(_) => f.write_str("experiment"),
             Step::SetHeaderRoute(RouteStep { name, .. }) => write!(f, "setHeaderRoute: {name}"),
             Step::SetMirrorRoute(RouteStep { name, .. }) => write!(f, "setMirrorRoute: {name}"),
         }

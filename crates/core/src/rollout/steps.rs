@@ -6,11 +6,13 @@ use crate::plan::Event;
 use crate::rollout::Hold;
 use crate::rollout::step::Step;
 
+use super::experiments;
+use super::extras;
 use super::managed;
 use super::replicas::{canary_is_scaled, canary_wanted, may_be_promoted};
 use super::runs;
 use super::scene::Scene;
-use super::state::{INCONCLUSIVE_PAUSE, Pause, STEP_PAUSE, State};
+use super::state::{INCONCLUSIVE_EXPERIMENT, INCONCLUSIVE_PAUSE, Pause, STEP_PAUSE, State};
 
 /// One reason that may hold a step; `None` lets it pass.
 pub(super) type Gate = fn(&Scene<'_>, &State) -> Option<Hold>;
@@ -129,6 +131,9 @@ pub(super) fn inconclusive(_: &Scene<'_>, state: &State) -> Option<Hold> {
     let blue_green = &state.blue_green;
     let runs = [&state.step_run, &state.background, &blue_green.before_switch, &blue_green.after_switch];
     let run = runs.into_iter().flatten().find(|run| run.phase == "Inconclusive");
+    if state.pause(INCONCLUSIVE_EXPERIMENT).is_some() {
+        return Some(Hold::Inconclusive { run: state.experiment.clone().unwrap_or_default() });
+    }
     state
         .pause(INCONCLUSIVE_PAUSE)
         .map(|_| Hold::Inconclusive { run: run.map(|run| run.name.clone()).unwrap_or_default() })
@@ -146,6 +151,7 @@ fn step_incomplete(scene: &Scene<'_>, state: &State) -> Option<Hold> {
                 .or_else(|| managed::not_observed(scene, state))
         }
         Step::Pause(duration) => pause_not_over(scene, state, duration.as_ref()),
+        Step::Experiment(_) => experiments::not_over(scene, state),
         Step::Analysis(_) => match &state.step_run {
             Some(run) if run.phase == "Successful" => None,
             Some(run) => Some(Hold::AnalysisRunning { run: run.name.clone() }),
@@ -199,7 +205,7 @@ fn weight_not_observed(scene: &Scene<'_>, state: &State) -> Option<Hold> {
     if desired > 0 && !mesh.canary_stands_for(&state.current_hash) {
         return Some(Hold::SideNotSwitched { side: "the canary side".to_owned(), hash: state.current_hash.clone() });
     }
-    mesh.differs_from(desired)
+    mesh.differs_from(desired).or_else(|| extras::not_observed(scene, state))
 }
 
 fn revision_not_available(scene: &Scene<'_>, _: &State) -> Option<Hold> {

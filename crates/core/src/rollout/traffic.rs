@@ -1,12 +1,13 @@
 //! Where a weight is decided, and which change of routes, subsets, Services and pod labels is safe to make next.
 
 use crate::istio::destination_rule::{set_hashes, subset_hash};
+use crate::istio::patch::test_version;
 use crate::istio::service::switch;
-use crate::istio::virtual_service::set_weights;
 use crate::plan::{Effect, Event, Planned};
 use crate::rollout::Hold;
 use crate::rollout::observed::{Pod, Writer};
 
+use super::extras::{self, Extras};
 use super::handover::{self, Handover};
 use super::managed;
 use super::mesh::{End, Mesh, Role, spread_at};
@@ -32,7 +33,8 @@ pub(crate) fn plan(scene: &Scene<'_>, state: &State) -> Moves {
     if state.is_initial() {
         return moves;
     }
-    switch_sides(scene, state, mesh, &mut moves);
+    let extras = extras::wanted(scene, state, mesh);
+    switch_sides(scene, state, (mesh, &extras), &mut moves);
     let weight = match handover::next(scene, state, mesh) {
         Handover::NotNeeded => Some(desired_weight(scene, state)),
         Handover::Weight(weight) => Some(weight),
@@ -45,7 +47,8 @@ pub(crate) fn plan(scene: &Scene<'_>, state: &State) -> Moves {
             None
         }
     };
-    change_routes(scene, state, mesh, weight, &mut moves);
+    change_routes(scene, state, (mesh, &extras), weight, &mut moves);
+    moves.holds.extend(extras.hold);
     moves
 }
 
@@ -109,7 +112,7 @@ pub(crate) fn is_stripped(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> 
 }
 
 /// Points each side at the revision that it stands for.
-fn switch_sides(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, moves: &mut Moves) {
+fn switch_sides(scene: &Scene<'_>, state: &State, (mesh, extras): (&Mesh<'_>, &Extras), moves: &mut Moves) {
     let Some(stable) = state.stable_hash.as_deref() else { return };
     let canary = if state.is_promoted() { stable } else { state.current_hash.as_str() };
     let mut subsets = Vec::new();
@@ -129,7 +132,7 @@ fn switch_sides(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, moves: &mut M
             moves.effects.extend(switch_service(scene, end, hash));
         }
     }
-    moves.effects.extend(switch_subsets(scene, mesh, &subsets, (canary, stable)));
+    moves.effects.extend(switch_subsets(scene, (mesh, extras), &subsets, (canary, stable)));
 }
 
 /// A side that carries traffic is pointed elsewhere only at its first adoption, and only at pods that are ready.
@@ -167,16 +170,21 @@ fn has_ready(scene: &Scene<'_>, hash: &str) -> bool {
 
 fn switch_subsets(
     scene: &Scene<'_>,
-    mesh: &Mesh<'_>,
+    (mesh, extras): (&Mesh<'_>, &Extras),
     subsets: &[(&str, Option<&str>)],
     (canary, stable): (&str, &str),
 ) -> Option<Planned> {
     let (raw, _) = mesh.canary.subset?;
-    if subsets.is_empty() {
+    let of_experiments = extras::subsets(mesh, raw, extras);
+    if subsets.is_empty() && of_experiments.is_empty() {
         return None;
     }
     let name = scene.spec.canary.routing.as_ref()?.destination_rule.as_ref()?.name.clone();
-    let patch = set_hashes(&raw.object, &raw.version, scene.rollout_name(), subsets).ok()?;
+    let mut patch = set_hashes(&raw.object, &raw.version, scene.rollout_name(), subsets).ok()?;
+    if patch.is_empty() {
+        patch.push(test_version(&raw.version));
+    }
+    patch.extend(of_experiments);
     let message = format!("DestinationRule {name} subset updated (canary: {canary}, stable: {stable})");
     Some(Planned {
         effect: Effect::ApplySubsets { name, patch },
@@ -197,7 +205,13 @@ fn switch_service(scene: &Scene<'_>, end: &End<'_>, hash: &str) -> Option<Planne
 
 /// Sets the weight on every route that does not carry it, if both sides can take what they would get, and makes and
 /// removes managed routes: one patch for each VirtualService, so that none is written twice.
-fn change_routes(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, weight: Option<i32>, moves: &mut Moves) {
+fn change_routes(
+    scene: &Scene<'_>,
+    state: &State,
+    (mesh, extras): (&Mesh<'_>, &Extras),
+    weight: Option<i32>,
+    moves: &mut Moves,
+) {
     let mut weight = weight.filter(|weight| mesh.differs_from(*weight).is_some());
     if let Some(hold) = weight.and_then(|weight| cannot_carry(scene, state, mesh, weight)) {
         moves.holds.push(hold);
@@ -205,17 +219,15 @@ fn change_routes(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, weight: Opti
     }
     let managed = managed::wanted(scene, state, mesh);
     for routed in &mesh.routed {
-        let weights = weight.and_then(|weight| {
-            set_weights(&routed.raw.object, &routed.raw.version, &routed.routes(), &mesh.sides, weight).ok()
-        });
-        let weights = weights.unwrap_or_default();
-        let moved = weight.filter(|_| !weights.is_empty());
+        let weights = extras::patch(scene, mesh, routed, (extras, weight));
+        let has_weights = !weights.is_empty();
         let patch = managed::behind(weights, scene, mesh, routed, &managed);
         if patch.is_empty() {
             continue;
         }
-        let event = match moved {
+        let event = match weight.filter(|_| has_weights) {
             Some(weight) => Event::normal("TrafficWeightUpdated", weight_message(mesh, weight)),
+            None if has_weights => extras::event(extras),
             None => managed.event(&routed.key.name),
         };
         let effect =

@@ -48,6 +48,7 @@ fn of_hold(hold: &Hold) -> Option<Wake> {
         | Hold::RoutesNotObserved { .. }
         | Hold::SideNotSwitched { .. }
         | Hold::AnalysisRunning { .. }
+        | Hold::ExperimentRunning { .. }
         | Hold::NoData { .. }
         | Hold::SourceDown { .. }
         | Hold::MissingObject { .. }

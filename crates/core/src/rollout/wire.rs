@@ -22,6 +22,7 @@ pub(crate) fn from_status(status: &RolloutStatus) -> State {
         controller_pause: status.controller_pause,
         background: status.canary.current_background_analysis_run_status.as_ref().map(run_from),
         step_run: status.canary.current_step_analysis_run_status.as_ref().map(run_from),
+        experiment: status.canary.current_experiment.clone().filter(|name| !name.is_empty()),
         blue_green: Progress {
             check_point: status.blue_green.scale_up_preview_check_point,
             before_switch: status.blue_green.pre_promotion_analysis_run_status.as_ref().map(run_from),
@@ -51,6 +52,7 @@ pub(crate) fn to_status(state: &State, status: &mut RolloutStatus) {
     status.controller_pause = state.controller_pause;
     status.canary.current_background_analysis_run_status = state.background.as_ref().map(run_to);
     status.canary.current_step_analysis_run_status = state.step_run.as_ref().map(run_to);
+    status.canary.current_experiment = state.experiment.clone();
     status.blue_green = BlueGreenStatus {
         scale_up_preview_check_point: state.blue_green.check_point,
         pre_promotion_analysis_run_status: state.blue_green.before_switch.as_ref().map(run_to),

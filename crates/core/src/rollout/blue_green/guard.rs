@@ -48,6 +48,11 @@ pub(crate) fn violation(observed: &Observed, spec: &Spec, services: &Services<'_
         | Effect::RelabelPod { .. }
         | Effect::ApplyRoutes { .. }
         | Effect::ApplySubsets { .. }
+        | Effect::CreateService { .. }
+        | Effect::DeleteService { .. }
+        | Effect::CreateExperiment { .. }
+        | Effect::TerminateExperiment { .. }
+        | Effect::DeleteExperiment { .. }
         | Effect::CreateAnalysisRun { .. }
         | Effect::TerminateAnalysisRun { .. }
         | Effect::DeleteAnalysisRun { .. }

@@ -8,7 +8,9 @@ use crate::analysis::parse::{plan, validate, validate_run};
 use crate::analysis::template::{Flat, flatten, keys};
 use crate::field_error::FieldError;
 use crate::rollout::observed::Observed;
+use crate::rollout::step::Step;
 
+use super::experiment::as_analysis;
 use super::report::Report;
 use super::{BlueGreen, Canary};
 
@@ -32,9 +34,26 @@ pub(super) fn check(observed: &Observed, canary: &Canary, blue_green: Option<&Bl
             Some((format!("spec.strategy.blueGreen.{which}PromotionAnalysis"), analysis.as_ref()?))
         })
     });
+    check_experiments(observed, canary, &mut rollout, report);
     for (field, analysis) in steps.chain(around) {
         if let Some(run) = check_one(observed, analysis, &field, &mut rollout, report) {
             check_ends(analysis, &run, &field, report);
+        }
+    }
+}
+
+/// Checks the analyses of experiment steps; only those that the experiment waits for have to end by themselves.
+fn check_experiments(observed: &Observed, canary: &Canary, rollout: &mut Option<Value>, report: &mut Report) {
+    for (index, step) in canary.steps.iter().enumerate() {
+        let Step::Experiment(step) = step else { continue };
+        for (number, wire) in step.analyses.iter().enumerate() {
+            let field = format!("spec.strategy.canary.steps[{index}].experiment.analyses[{number}]");
+            let analysis = as_analysis(wire);
+            if let Some(run) = check_one(observed, &analysis, &field, rollout, report)
+                && wire.required_for_completion
+            {
+                check_ends(&analysis, &run, &field, report);
+            }
         }
     }
 }

@@ -23,7 +23,7 @@ const fn refused(field: &'static str, instead: &'static str) -> Refused {
 }
 
 /// All fields that are refused for now.
-pub const REFUSED: [Refused; 18] = [
+pub const REFUSED: [Refused; 17] = [
     refused("spec.strategy.blueGreen.antiAffinity", "remove it; write the affinity into the pod template"),
     refused("spec.rollbackWindow", "remove it; a rollback to the stable revision skips all steps without it"),
     refused("spec.restartAt", "remove it; restart with an annotation in the pod template"),
@@ -34,7 +34,6 @@ pub const REFUSED: [Refused; 18] = [
     },
     refused("spec.strategy.canary.antiAffinity", "remove it; write the affinity into the pod template"),
     refused("spec.strategy.canary.pingPong", "use canaryService and stableService"),
-    refused("spec.strategy.canary.steps[].experiment", "use an analysis step"),
     refused("spec.strategy.canary.steps[].plugin", "use an analysis step"),
     refused(
         "spec.strategy.canary.trafficRouting.istio.destinationRule.additionalSubsetNames",

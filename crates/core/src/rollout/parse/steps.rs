@@ -64,6 +64,9 @@ fn read_one(step: &CanaryStep, field: &str, routing: Option<&TrafficRouting>, re
         return read_scale(scale, &format!("{field}.setCanaryScale"), routing.is_some(), report)
             .map(Step::SetCanaryScale);
     }
+    if let Some(experiment) = experiment {
+        return Some(super::experiment::read(experiment, &format!("{field}.experiment"), routing.is_some(), report));
+    }
     if let Some(header) = set_header_route {
         return managed::header(header, &format!("{field}.setHeaderRoute"), routing, report).map(Step::SetHeaderRoute);
     }
