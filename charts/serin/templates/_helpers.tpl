@@ -44,6 +44,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [argoproj.io]
   resources: [analysisruns]
   verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [argoproj.io]
+  resources: [experiments]
+  verbs: [get, list, watch, create, patch, delete]
+# The same for what an Experiment creates.
+- apiGroups: [argoproj.io]
+  resources: [experiments/finalizers]
+  verbs: [update]
 # The same for Jobs and their AnalysisRun.
 - apiGroups: [argoproj.io]
   resources: [analysisruns/finalizers]
@@ -68,10 +75,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch, patch]
-# The selector of host-level splitting.
+# The selector of host-level splitting; Services for the pods of Experiments.
 - apiGroups: [""]
   resources: [services]
-  verbs: [get, list, watch, patch]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [networking.istio.io]
   resources: [virtualservices, destinationrules]
   verbs: [get, list, watch, patch]

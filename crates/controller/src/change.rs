@@ -30,6 +30,8 @@ pub enum Kind {
     ClusterAnalysisTemplate,
     /// argoproj.io AnalysisRun.
     AnalysisRun,
+    /// argoproj.io Experiment.
+    Experiment,
     /// batch Job that takes a measurement.
     Job,
     /// core Pod of such a Job.
@@ -38,7 +40,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, those first that others refer to.
-    pub const ALL: [Kind; 13] = [
+    pub const ALL: [Kind; 14] = [
         Kind::Service,
         Kind::VirtualService,
         Kind::DestinationRule,
@@ -51,6 +53,7 @@ impl Kind {
         Kind::JobPod,
         Kind::Job,
         Kind::AnalysisRun,
+        Kind::Experiment,
         Kind::Rollout,
     ];
 
@@ -69,6 +72,7 @@ impl Kind {
             Kind::AnalysisTemplate => "AnalysisTemplate",
             Kind::ClusterAnalysisTemplate => "ClusterAnalysisTemplate",
             Kind::AnalysisRun => "AnalysisRun",
+            Kind::Experiment => "Experiment",
             Kind::Job => "Job",
         }
     }
@@ -126,6 +130,8 @@ pub enum Key {
     Rollout(ObjectName),
     /// An AnalysisRun.
     AnalysisRun(ObjectName),
+    /// An Experiment.
+    Experiment(ObjectName),
 }
 
 impl Key {
@@ -139,11 +145,16 @@ impl Key {
         Key::AnalysisRun(ObjectName::new(namespace, name))
     }
 
+    /// The Experiment `name` in `namespace`.
+    pub fn experiment(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Key::Experiment(ObjectName::new(namespace, name))
+    }
+
     /// Namespace and name of the object.
     #[must_use]
     pub fn object(&self) -> &ObjectName {
         match self {
-            Key::Rollout(object) | Key::AnalysisRun(object) => object,
+            Key::Rollout(object) | Key::AnalysisRun(object) | Key::Experiment(object) => object,
         }
     }
 
@@ -153,6 +164,7 @@ impl Key {
         match self {
             Key::Rollout(_) => Kind::Rollout,
             Key::AnalysisRun(_) => Kind::AnalysisRun,
+            Key::Experiment(_) => Kind::Experiment,
         }
     }
 }

@@ -64,6 +64,7 @@ impl Cluster {
         let (root, plural) = match kind {
             Kind::Rollout => (argo(), "rollouts"),
             Kind::AnalysisRun => (argo(), "analysisruns"),
+            Kind::Experiment => (argo(), "experiments"),
             Kind::AnalysisTemplate => (argo(), "analysistemplates"),
             Kind::ClusterAnalysisTemplate => (argo(), "clusteranalysistemplates"),
             Kind::ReplicaSet => ("apis/apps/v1".to_owned(), "replicasets"),
@@ -220,6 +221,7 @@ pub fn kind_of(target: Target) -> Kind {
         Target::VirtualService => Kind::VirtualService,
         Target::DestinationRule => Kind::DestinationRule,
         Target::AnalysisRun => Kind::AnalysisRun,
+        Target::Experiment => Kind::Experiment,
         Target::Job => Kind::Job,
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use serin_core::analysis::job::StartJob;
 use serin_core::plan::{Event, Wake, Write};
-use serin_core::{analysis, rollout};
+use serin_core::{analysis, experiment, rollout};
 
 use crate::change::{Key, ObjectName};
 use crate::merge::merge_diff;
@@ -28,6 +28,13 @@ pub enum Decision {
         observed: Box<analysis::Observed>,
         /// What should happen.
         plan: Box<analysis::Plan>,
+    },
+    /// About an Experiment.
+    Experiment {
+        /// What was seen.
+        observed: Box<experiment::Observed>,
+        /// What should happen.
+        plan: Box<experiment::Plan>,
     },
 }
 
@@ -73,6 +80,7 @@ impl Decision {
         match self {
             Decision::Rollout { plan, .. } => plan.wake.as_ref(),
             Decision::AnalysisRun { plan, .. } => plan.wake.as_ref(),
+            Decision::Experiment { plan, .. } => plan.wake.as_ref(),
         }
     }
 
@@ -95,6 +103,13 @@ impl Decision {
                 let status = status_patch(&subject, status, observed.run.status.as_ref(), plan.status.as_ref());
                 Orders { subject, status, effects, jobs: plan.jobs.clone(), events: plan.events.clone() }
             }
+            Decision::Experiment { observed, plan } => {
+                let subject = subject(Key::Experiment, &observed.experiment.metadata);
+                let effects = plan.effects.iter();
+                let effects = effects.map(|p| Order { write: p.effect.write(""), event: p.event.clone() }).collect();
+                let status = status_patch(&subject, status, observed.experiment.status.as_ref(), plan.status.as_ref());
+                Orders { subject, status, effects, jobs: Vec::new(), events: plan.events.clone() }
+            }
         }
     }
 }
@@ -109,6 +124,12 @@ pub(crate) fn decide_rollout(seen: Seen<rollout::Observed>) -> (Decision, Arc<Va
 pub(crate) fn decide_run(seen: Seen<analysis::Observed>) -> (Decision, Arc<Value>) {
     let plan = Box::new(analysis::decide(&seen.observed));
     (Decision::AnalysisRun { observed: Box::new(seen.observed), plan }, seen.status)
+}
+
+/// Decides about an Experiment.
+pub(crate) fn decide_experiment(seen: Seen<experiment::Observed>) -> (Decision, Arc<Value>) {
+    let plan = Box::new(experiment::decide(&seen.observed));
+    (Decision::Experiment { observed: Box::new(seen.observed), plan }, seen.status)
 }
 
 fn subject(

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serin_core::rollout::observed::{Raw, Settings};
-use serin_core::{analysis, rollout};
+use serin_core::{analysis, experiment, rollout};
 use serin_providers::{Defaults, Transport};
 use tokio::sync::Notify;
 
@@ -104,6 +104,7 @@ struct State {
 pub(crate) enum Seen {
     Rollout(Box<observe::Seen<rollout::Observed>>),
     Run(Box<observe::Seen<analysis::Observed>>),
+    Experiment(Box<observe::Seen<experiment::Observed>>),
 }
 
 impl Engine {
@@ -223,6 +224,11 @@ impl Engine {
                 Sight::Stale(kind, name) => Sight::Stale(kind, name),
                 Sight::Gone => Sight::Gone,
             },
+            Key::Experiment(name) => match observe::observe_experiment(name, caches, ledger, now, &self.0.settings) {
+                Sight::Seen(seen) => Sight::Seen(Seen::Experiment(Box::new(seen))),
+                Sight::Stale(kind, name) => Sight::Stale(kind, name),
+                Sight::Gone => Sight::Gone,
+            },
             Key::AnalysisRun(name) => {
                 let measured = self.0.measurements.measured(name);
                 match observe::observe_run(name, (caches, ledger), measured, now, &self.0.settings) {
@@ -284,7 +290,7 @@ impl Engine {
         self.state().ledger.forget(key);
         self.0.metrics.forget(key);
         match key {
-            Key::Rollout(_) => {}
+            Key::Rollout(_) | Key::Experiment(_) => {}
             Key::AnalysisRun(name) => self.0.measurements.forget(name),
         }
         Next::Forget

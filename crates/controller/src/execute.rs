@@ -147,7 +147,7 @@ impl Executor {
         // Only Rollouts have a status subresource.
         let subresource = match subject.key {
             Key::Rollout(_) => "/status",
-            Key::AnalysisRun(_) => "",
+            Key::AnalysisRun(_) | Key::Experiment(_) => "",
         };
         let resource = self.cluster.resource(kind);
         match self.cluster.merge_patch(&resource, name, subresource, patch).await {

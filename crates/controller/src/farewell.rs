@@ -1,7 +1,7 @@
 //! When a Rollout is gone: what it had restricted on a DestinationRule or a Service is lifted again, and its managed routes
-//! are taken out of VirtualServices, so that whatever takes its place can be reached.
+//! and the destinations of its experiments are taken out of VirtualServices, so that whatever takes its place can be reached.
 
-use serin_core::istio::{destination_rule, farewell, managed, service};
+use serin_core::istio::{destination_rule, experiments, farewell, managed, service};
 use serin_core::plan::{Target, Verb, Write};
 use serin_core::rollout::observed::Raw;
 
@@ -43,8 +43,10 @@ pub(crate) fn setters(kind: Kind, place: &ObjectName, raw: &Raw) -> Vec<ObjectNa
         Kind::DestinationRule => beside(destination_rule::managed_by(&raw.object)),
         Kind::Service => beside(service::managed_by(&raw.object)),
         Kind::VirtualService => managed::recorded(&raw.object)
-            .iter()
-            .filter_map(|(owner, _)| owner.split_once('/'))
+            .into_iter()
+            .map(|(owner, _)| owner)
+            .chain(experiments::owners(&raw.object))
+            .filter_map(|owner| owner.split_once('/').map(|(a, b)| (a.to_owned(), b.to_owned())))
             .map(|(namespace, name)| ObjectName::new(namespace, name))
             .collect(),
         Kind::Rollout
@@ -55,6 +57,7 @@ pub(crate) fn setters(kind: Kind, place: &ObjectName, raw: &Raw) -> Vec<ObjectNa
         | Kind::AnalysisTemplate
         | Kind::ClusterAnalysisTemplate
         | Kind::AnalysisRun
+        | Kind::Experiment
         | Kind::Job
         | Kind::JobPod => Vec::new(),
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use serin_core::analysis;
+use serin_core::experiment;
 use serin_core::analysis::sample::Sample;
 use serin_core::rollout::observed::{self, Settings};
 
@@ -61,6 +62,9 @@ pub fn observe_rollout(
         left_behind: caches.left_behind_by(name),
         templates: caches.templates_of(name),
         analysis_runs: caches.runs_of(name),
+        experiments: caches.experiments_of(name),
+        experiment_services: caches.experiment_services_of(name),
+        experiment_pods: caches.experiment_pods_of(name),
         settings: settings.clone(),
     };
     Sight::Seen(Seen { observed, status: subject.status })
@@ -97,6 +101,35 @@ pub fn observe_run(
         in_flight: measured.in_flight,
         jobs: caches.jobs_of(name),
         semantics: settings.semantics,
+    };
+    Sight::Seen(Seen { observed, status: subject.status })
+}
+
+/// Observes an Experiment.
+#[must_use]
+pub fn observe_experiment(
+    name: &ObjectName,
+    caches: &Caches,
+    ledger: &mut Ledger,
+    now: DateTime<Utc>,
+    settings: &Settings,
+) -> Sight<Seen<experiment::Observed>> {
+    let Some(subject) = caches.experiment(name) else {
+        return Sight::Gone;
+    };
+    if let Some((kind, name)) = behind(&Key::Experiment(name.clone()), caches, ledger, now) {
+        return Sight::Stale(kind, name);
+    }
+    let observed = experiment::Observed {
+        now,
+        experiment: subject.object,
+        replica_sets: caches.replica_sets_of_experiment(name),
+        taken: caches.taken_from_experiment(name),
+        services: caches.services_of_experiment(name),
+        analysis_runs: caches.runs_of_experiment(name),
+        templates: caches.templates_of_experiment(name),
+        virtual_services: caches.virtual_services_of_experiment(name),
+        settings: settings.clone(),
     };
     Sight::Seen(Seen { observed, status: subject.status })
 }

@@ -35,6 +35,7 @@ fn decide(key: &Key, seen: Seen) -> Result<(Decision, Arc<Value>), Error> {
     let decided = catch_unwind(AssertUnwindSafe(|| match seen {
         Seen::Rollout(seen) => decision::decide_rollout(*seen),
         Seen::Run(seen) => decision::decide_run(*seen),
+        Seen::Experiment(seen) => decision::decide_experiment(*seen),
     }));
     decided.map_err(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());

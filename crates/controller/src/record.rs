@@ -1,6 +1,7 @@
 //! What happened in one reconcile: for whoever draws a timeline, and for the log.
 
 use chrono::{DateTime, Utc};
+use serin_api::ExperimentStatus;
 use serin_core::rollout;
 
 use crate::change::Key;
@@ -47,6 +48,16 @@ pub(crate) fn log(key: &Key, record: &Record<'_>) {
     }
     match record.decision {
         Decision::Rollout { observed, plan } => log_rollout(key, observed, plan, record.report),
+        Decision::Experiment { observed, plan } => {
+            let old = observed.experiment.status.as_ref().and_then(|status| status.phase.as_ref());
+            let phase = |new: &&ExperimentStatus| record.report.status_written && new.phase.as_ref() != old;
+            if let Some(new) = plan.status.as_ref().filter(phase) {
+                let name = key.object();
+                let message = new.message.as_deref().unwrap_or_default();
+                let phase = new.phase.as_deref().unwrap_or_default();
+                tracing::info!(namespace = %name.namespace, experiment = %name.name, phase, message, "experiment");
+            }
+        }
         Decision::AnalysisRun { observed, plan } => {
             let old = observed.run.status.as_ref().map_or("", |status| &status.phase);
             if let Some(new) = plan.status.as_ref().filter(|new| record.report.status_written && new.phase != old) {

@@ -111,6 +111,7 @@ impl Watch {
             | Kind::AnalysisTemplate
             | Kind::ClusterAnalysisTemplate
             | Kind::AnalysisRun
+            | Kind::Experiment
             | Kind::Job
             | Kind::JobPod => {
                 // The stream has no end; should it have one, it begins again.
@@ -182,7 +183,8 @@ impl Watch {
             | Kind::DestinationRule
             | Kind::AnalysisTemplate
             | Kind::ClusterAnalysisTemplate
-            | Kind::AnalysisRun => watcher::Config::default(),
+            | Kind::AnalysisRun
+            | Kind::Experiment => watcher::Config::default(),
         };
         let events = watcher::watcher(self.api(), config.page_size(500)).default_backoff();
         let mut events = std::pin::pin!(events);

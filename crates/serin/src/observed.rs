@@ -53,6 +53,7 @@ pub(crate) fn kind_of(object: &Value) -> Option<Kind> {
     let kind = match (group, object["kind"].as_str()?) {
         (serin_api::labels::GROUP, "Rollout") => Kind::Rollout,
         (serin_api::labels::GROUP, "AnalysisRun") => Kind::AnalysisRun,
+        (serin_api::labels::GROUP, "Experiment") => Kind::Experiment,
         (serin_api::labels::GROUP, "AnalysisTemplate") => Kind::AnalysisTemplate,
         (serin_api::labels::GROUP, "ClusterAnalysisTemplate") => Kind::ClusterAnalysisTemplate,
         (serin_api::istio::GROUP, "VirtualService") => Kind::VirtualService,

@@ -30,6 +30,8 @@ pub(crate) struct RolloutView {
     pub(crate) holds: Vec<HoldView>,
     /// The newest first.
     pub(crate) runs: Vec<Run>,
+    /// The newest first.
+    pub(crate) experiments: Vec<ExperimentView>,
 }
 
 /// The canary's share of the traffic, in percent.
@@ -101,6 +103,27 @@ pub(crate) struct Run {
     pub(crate) phase: String,
     pub(crate) message: String,
     pub(crate) metrics: Vec<MetricView>,
+}
+
+/// An experiment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ExperimentView {
+    pub(crate) name: String,
+    pub(crate) phase: String,
+    pub(crate) message: String,
+    pub(crate) templates: Vec<PodsView>,
+    /// Names and phases of its analyses.
+    pub(crate) analyses: Vec<(String, String)>,
+}
+
+/// The pods of one template of an experiment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PodsView {
+    pub(crate) name: String,
+    pub(crate) desired: i32,
+    pub(crate) available: i32,
+    /// Share of the traffic in percent; 0 for none.
+    pub(crate) weight: i32,
 }
 
 /// A metric of an analysis.

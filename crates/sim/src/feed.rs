@@ -73,7 +73,7 @@ impl Feed {
 }
 
 /// What the controller watches, in the order in which it lists.
-fn watched() -> [(&'static Resource, Kind); 13] {
+fn watched() -> [(&'static Resource, Kind); 14] {
     [
         (&cluster::SERVICES, Kind::Service),
         (&cluster::VIRTUAL_SERVICES, Kind::VirtualService),
@@ -87,6 +87,7 @@ fn watched() -> [(&'static Resource, Kind); 13] {
         (&cluster::PODS, Kind::JobPod),
         (&cluster::JOBS, Kind::Job),
         (&cluster::ANALYSIS_RUNS, Kind::AnalysisRun),
+        (&cluster::EXPERIMENTS, Kind::Experiment),
         (&cluster::ROLLOUTS, Kind::Rollout),
     ]
 }
@@ -110,6 +111,7 @@ fn is_watched(kind: Kind, object: &Value) -> bool {
         | Kind::DestinationRule
         | Kind::AnalysisTemplate
         | Kind::ClusterAnalysisTemplate
-        | Kind::AnalysisRun => true,
+        | Kind::AnalysisRun
+        | Kind::Experiment => true,
     }
 }

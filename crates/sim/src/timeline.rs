@@ -160,6 +160,14 @@ impl Observer for Timeline {
                     pages.tell_run(record.at, &object, status);
                 }
             }
+            Decision::Experiment { plan, .. } => {
+                let events = plan.events.iter().map(|event| What::Event {
+                    kind: event.kind,
+                    reason: event.reason.clone(),
+                    message: event.message.clone(),
+                });
+                pages.entries.extend(events.map(|what| Entry { at: record.at, object: object.clone(), what }));
+            }
         }
     }
 }

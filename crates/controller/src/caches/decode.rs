@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use serin_api::{AnalysisRun, AnalysisTemplateSpec, Rollout, labels};
+use serin_api::{AnalysisRun, AnalysisTemplateSpec, Experiment, Rollout, labels};
 use serin_core::analysis::sample::Semantics;
 use serin_core::rollout::observed::{Found, Pod, Raw, ReplicaSet, Template, Workload};
 
@@ -64,6 +64,12 @@ pub(super) fn rollout(object: &Value) -> Result<(Rollout, Vec<String>), String> 
 /// An AnalysisRun, and a line for the log for each field that could not be read.
 pub(super) fn analysis_run(object: &Value) -> Result<(AnalysisRun, Vec<String>), String> {
     let decoded = serin_api::decode::decode::<AnalysisRun>(trimmed(object)).map_err(|error| error.to_string())?;
+    Ok((decoded.object, decoded.dropped.iter().map(ToString::to_string).collect()))
+}
+
+/// An Experiment, and a line for the log for each field that could not be read.
+pub(super) fn experiment(object: &Value) -> Result<(Experiment, Vec<String>), String> {
+    let decoded = serin_api::decode::decode::<Experiment>(trimmed(object)).map_err(|error| error.to_string())?;
     Ok((decoded.object, decoded.dropped.iter().map(ToString::to_string).collect()))
 }
 

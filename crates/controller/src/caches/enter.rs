@@ -83,7 +83,7 @@ impl Caches {
         keys: &mut BTreeSet<Key>,
     ) {
         match &entry.owner {
-            Some(owner) => keys.extend(self.rollouts_by_uid.get(&owner.uid).cloned().map(Key::Rollout)),
+            Some(owner) => self.concerned_by_owner(&owner.uid, keys),
             None => {
                 let adopters =
                     self.rollouts_in(&name.namespace).filter(|(_, rollout)| rollout.selects(&entry.view.labels, self));
@@ -134,8 +134,10 @@ impl Caches {
     pub(super) fn concerned_by_pod(&self, entry: &PodEntry, keys: &mut BTreeSet<Key>) {
         let replica_set = entry.owner.as_ref().and_then(|uid| self.replica_sets_by_uid.get(uid));
         let owner = replica_set.and_then(|name| self.replica_sets.get(name)?.owner.as_ref());
-        let rollout = owner.and_then(|owner| self.rollouts_by_uid.get(&owner.uid));
-        keys.extend(rollout.cloned().map(Key::Rollout));
+        if let Some(owner) = owner {
+            keys.extend(self.rollouts_by_uid.get(&owner.uid).cloned().map(Key::Rollout));
+            self.concerned_by_experiment(&owner.uid, keys);
+        }
     }
 
     pub(super) fn run_applied(&mut self, identity: Identity, object: &Value, keys: &mut BTreeSet<Key>) {
@@ -176,8 +178,9 @@ impl Caches {
 
     pub(super) fn concerned_by_run(&self, name: &ObjectName, entry: &RunEntry, keys: &mut BTreeSet<Key>) {
         keys.insert(Key::AnalysisRun(name.clone()));
-        let rollout = entry.owner.as_ref().and_then(|uid| self.rollouts_by_uid.get(uid));
-        keys.extend(rollout.cloned().map(Key::Rollout));
+        if let Some(owner) = &entry.owner {
+            self.concerned_by_owner(owner, keys);
+        }
     }
 
     /// The AnalysisRun with the UID that the owner of a Job has.
@@ -201,11 +204,37 @@ impl Caches {
             self.including.insert(included, reference.clone());
         }
         self.forget_set(&reference);
+        if let Some(old) = self.others.remove(&reference) {
+            self.service_left(&reference, &old.view, keys);
+        }
+        self.service_entered(&reference, &view, keys);
         for setter in setters_of(&reference, &view) {
             self.set_by.insert(setter, reference.clone());
         }
         self.others.insert(reference.clone(), OtherEntry { view, uid, version });
         self.concerned_by_other(&reference, keys);
+    }
+
+    /// A Service concerns the Experiment that controls it, and the Rollout that sends requests there.
+    fn service_entered(&mut self, (kind, name): &Reference, view: &View, keys: &mut BTreeSet<Key>) {
+        if let (Kind::Service, View::Raw(raw)) = (kind, view) {
+            self.experiments.service_entered(name, &raw.object);
+            self.concerned_by_service(&raw.object, keys);
+        }
+    }
+
+    pub(super) fn service_left(&mut self, (kind, name): &Reference, view: &View, keys: &mut BTreeSet<Key>) {
+        if let (Kind::Service, View::Raw(raw)) = (kind, view) {
+            self.experiments.service_left(name, &raw.object);
+            self.concerned_by_service(&raw.object, keys);
+        }
+    }
+
+    fn concerned_by_service(&self, service: &Value, keys: &mut BTreeSet<Key>) {
+        if let Some(owner) = decode::owner(service).filter(|owner| owner.kind == "Experiment") {
+            self.concerned_by_owner(&owner.uid, keys);
+            self.concerned_by_experiment(&owner.uid, keys);
+        }
     }
 
     pub(super) fn forget_included(&mut self, reference: &Reference) {
@@ -230,7 +259,13 @@ impl Caches {
         let mut seen = BTreeSet::from([reference.clone()]);
         let mut open = vec![reference.clone()];
         while let Some(reference) = open.pop() {
-            keys.extend(self.referrers.get(&reference).cloned().map(Key::Rollout));
+            for rollout in self.referrers.get(&reference) {
+                keys.insert(Key::Rollout(rollout.clone()));
+                // What the routes send to an Experiment decides when its pods may go.
+                let entry = self.rollouts.get(rollout).filter(|_| reference.0 == Kind::VirtualService);
+                keys.extend(entry.into_iter().flat_map(|entry| self.experiments.keys_of(&entry.uid)));
+            }
+            keys.extend(self.experiments.naming(&reference));
             // A cluster template that includes a namespaced one is entered without the namespace.
             let anywhere = (reference.0, ObjectName::new("", &reference.1.name));
             let including = self.including.get(&reference).chain(self.including.get(&anywhere));

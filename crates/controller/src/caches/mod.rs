@@ -4,6 +4,7 @@
 
 mod decode;
 mod enter;
+mod experiments;
 mod jobs;
 mod read;
 mod references;
@@ -19,13 +20,14 @@ use serin_core::rollout::observed::{Found, Pod, Raw, ReplicaSet, Template, Workl
 
 use crate::change::{Change, Key, Kind, ObjectName};
 use decode::Owner;
+use experiments::Experiments;
 use jobs::Jobs;
 use references::{Index, Reference, References};
 
 /// Which objects are this controller's business.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only Rollouts and AnalysisRuns whose instance label has this value; without it, only those without the label.
+    /// Only Rollouts, Experiments and AnalysisRuns whose instance label has this value; without it, only those without the label.
     pub instance_id: Option<String>,
     /// Only objects of this namespace, beside those of the whole cluster.
     pub namespace: Option<String>,
@@ -53,6 +55,7 @@ pub struct Caches {
     runs_by_owner: Index<String, ObjectName>,
     runs_by_uid: BTreeMap<String, ObjectName>,
     jobs: Jobs,
+    experiments: Experiments,
     /// Everything else: what Rollouts name.
     others: BTreeMap<Reference, OtherEntry>,
     /// Objects of those by the Rollouts that they say they are set by.
@@ -142,7 +145,8 @@ impl Caches {
     /// Keys of everything that decisions are made about.
     pub fn keys(&self) -> impl Iterator<Item = Key> {
         let rollouts = self.rollouts.keys().cloned().map(Key::Rollout);
-        rollouts.chain(self.runs.keys().cloned().map(Key::AnalysisRun))
+        let experiments = self.experiments.names().cloned().map(Key::Experiment);
+        rollouts.chain(experiments).chain(self.runs.keys().cloned().map(Key::AnalysisRun))
     }
 
     fn applied(&mut self, kind: Kind, object: Arc<Value>, now: DateTime<Utc>, keys: &mut BTreeSet<Key>) {
@@ -164,6 +168,7 @@ impl Caches {
             Kind::ReplicaSet => self.replica_set_applied(identity, &object, keys),
             Kind::Pod => self.pod_applied(identity, &object, now, keys),
             Kind::AnalysisRun => self.run_applied(identity, &object, keys),
+            Kind::Experiment => self.experiment_applied(identity, &object, keys),
             Kind::Job | Kind::JobPod => {
                 let run = self.jobs.applied(kind, identity, &object);
                 self.concerned_by_job(run, keys);
@@ -193,7 +198,7 @@ impl Caches {
         let here = self.filter.namespace.as_ref().is_none_or(|ns| !kind.is_namespaced() || *ns == name.namespace);
         let labels = || decode::labels_of(object);
         here && match kind {
-            Kind::Rollout | Kind::AnalysisRun => labels().get(labels::INSTANCE_ID) == self.filter.instance_id.as_ref(),
+            Kind::Rollout | Kind::AnalysisRun | Kind::Experiment => labels().get(labels::INSTANCE_ID) == self.filter.instance_id.as_ref(),
             Kind::ReplicaSet | Kind::Pod => labels().contains_key(labels::POD_TEMPLATE_HASH),
             Kind::Job | Kind::JobPod => labels().contains_key(labels::ANALYSIS_RUN_UID),
             Kind::Deployment
@@ -217,6 +222,7 @@ impl Caches {
             Kind::ReplicaSet => self.forget_replica_set(name, keys),
             Kind::Pod => self.forget_pod(name, keys),
             Kind::AnalysisRun => self.forget_run(name, keys),
+            Kind::Experiment => self.forget_experiment(name, keys),
             Kind::Job | Kind::JobPod => {
                 let run = self.jobs.removed(kind, name);
                 self.concerned_by_job(run, keys);
@@ -231,7 +237,8 @@ impl Caches {
                 let reference = (kind, name.clone());
                 self.forget_included(&reference);
                 self.forget_set(&reference);
-                if self.others.remove(&reference).is_some() {
+                if let Some(old) = self.others.remove(&reference) {
+                    self.service_left(&reference, &old.view, keys);
                     self.concerned_by_other(&reference, keys);
                 }
             }

@@ -42,6 +42,7 @@ impl Caches {
             Kind::ReplicaSet => self.replica_sets.get(name).map(|e| (&e.version, &e.view.uid)),
             Kind::Pod => self.pods.get(name).map(|e| (&e.version, &e.view.uid)),
             Kind::AnalysisRun => self.runs.get(name).map(|e| (&e.version, &e.uid)),
+            Kind::Experiment => self.experiments.shown(name),
             Kind::Job | Kind::JobPod => self.jobs.shown(kind, name),
             Kind::Deployment
             | Kind::PodTemplate
@@ -61,6 +62,7 @@ impl Caches {
             Kind::ReplicaSet => Box::new(self.replica_sets.keys().cloned()),
             Kind::Pod => Box::new(self.pods.keys().cloned()),
             Kind::AnalysisRun => Box::new(self.runs.keys().cloned()),
+            Kind::Experiment => Box::new(self.experiments.names().cloned()),
             Kind::Job | Kind::JobPod => self.jobs.names(kind),
             Kind::Deployment
             | Kind::PodTemplate
@@ -140,7 +142,11 @@ impl Caches {
         let Some(rollout) = self.rollouts.get(name) else {
             return Vec::new();
         };
-        let names = self.runs_by_owner.get(&rollout.uid);
+        self.runs_of_uid(&rollout.uid)
+    }
+
+    pub(super) fn runs_of_uid(&self, uid: &str) -> Vec<Arc<AnalysisRun>> {
+        let names = self.runs_by_owner.get(&uid.to_owned());
         names.filter_map(|name| self.runs.get(name)).map(|entry| entry.run.clone()).collect()
     }
 
@@ -174,13 +180,21 @@ impl Caches {
         let Some(rollout) = self.rollouts.get(name) else {
             return BTreeMap::new();
         };
+        self.templates_from(rollout.references.templates.iter().cloned().collect(), &name.namespace)
+    }
+
+    /// Some templates, seen from a namespace, and those that they include, however indirectly.
+    pub(super) fn templates_from(
+        &self,
+        mut open: Vec<TemplateKey>,
+        namespace: &str,
+    ) -> BTreeMap<TemplateKey, Found<Template>> {
         let mut templates = BTreeMap::new();
-        let mut open: Vec<TemplateKey> = rollout.references.templates.iter().cloned().collect();
         while let Some(key) = open.pop() {
             if templates.contains_key(&key) {
                 continue;
             }
-            let found = match self.view(&template_reference(&key, &name.namespace)) {
+            let found = match self.view(&template_reference(&key, namespace)) {
                 Some(View::Template(found)) => found.clone(),
                 Some(View::Raw(_) | View::Workload(_)) | None => Found::Missing,
             };

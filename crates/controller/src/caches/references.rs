@@ -69,6 +69,11 @@ fn canary_references(canary: &CanaryStrategy, namespace: &str, references: &mut 
     for analysis in background.into_iter().chain(steps) {
         references.templates.extend(analysis.templates.iter().map(template_key));
     }
+    let experiments = canary.steps.iter().filter_map(|step| step.experiment.as_ref());
+    references.templates.extend(experiments.flat_map(|experiment| &experiment.analyses).map(|analysis| TemplateKey {
+        cluster_scope: analysis.cluster_scope.unwrap_or(false),
+        name: analysis.template_name.clone(),
+    }));
 }
 
 /// Reads `name`, `name.namespace` or either with `.cluster.local` behind it.
@@ -142,7 +147,7 @@ impl<K: Ord + Clone, V: Ord + Clone> Index<K, V> {
         }
     }
 
-    pub(crate) fn get(&self, key: &K) -> impl Iterator<Item = &V> {
+    pub(crate) fn get<'i>(&'i self, key: &K) -> impl Iterator<Item = &'i V> + use<'i, K, V> {
         self.entries.get(key).into_iter().flatten()
     }
 }

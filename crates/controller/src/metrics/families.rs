@@ -20,6 +20,8 @@ pub(super) struct Families {
     pub(super) rollout_reconcile_error: Gauges,
     pub(super) run_reconcile: Histograms,
     pub(super) run_reconcile_error: Gauges,
+    pub(super) experiment_reconcile: Histograms,
+    pub(super) experiment_reconcile_error: Gauges,
     pub(super) events: Counters,
     pub(super) writes: Counters,
     pub(super) aborts: Counters,
@@ -40,6 +42,8 @@ impl Families {
             rollout_reconcile_error: Gauges::default(),
             run_reconcile: Histograms::new_with_constructor(reconcile_histogram),
             run_reconcile_error: Gauges::default(),
+            experiment_reconcile: Histograms::new_with_constructor(reconcile_histogram),
+            experiment_reconcile_error: Gauges::default(),
             events: Counters::default(),
             writes: Counters::default(),
             aborts: Counters::default(),
@@ -75,6 +79,16 @@ impl Families {
             "analysis_run_reconcile_error",
             "Reconciles of an AnalysisRun that failed, ever growing",
             self.run_reconcile_error.clone(),
+        );
+        registry.register(
+            "experiment_reconcile",
+            "Seconds of an Experiment's reconcile",
+            self.experiment_reconcile.clone(),
+        );
+        registry.register(
+            "experiment_reconcile_error",
+            "Reconciles of an Experiment that failed, ever growing",
+            self.experiment_reconcile_error.clone(),
         );
         registry.register("rollout_events", "Events published on a Rollout", self.events.clone());
         registry.register("serin_writes", "Objects written, by kind", self.writes.clone());
@@ -119,6 +133,7 @@ fn cause_class(cause: Option<&str>) -> &'static str {
     let classes = [
         ("background analysis", "background_analysis"),
         ("step-based analysis", "step_analysis"),
+        ("experiment analysis", "experiment"),
         ("analysis", "analysis"),
         ("deadline", "progress_deadline"),
         ("progress", "progress_deadline"),

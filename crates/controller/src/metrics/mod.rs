@@ -112,6 +112,7 @@ impl Metrics {
         let histogram = match key {
             Key::Rollout(_) => &families.rollout_reconcile,
             Key::AnalysisRun(_) => &families.run_reconcile,
+            Key::Experiment(_) => &families.experiment_reconcile,
         };
         histogram.get_or_create(&labels).observe(seconds(ended - record.at));
         if let Outcome::Failed(_) = &record.report.outcome {
@@ -140,6 +141,7 @@ impl Metrics {
                 }
                 self.objects().run(key.object(), observed, plan);
             }
+            Decision::Experiment { observed, plan } => self.objects().experiment(key.object(), observed, plan),
         }
     }
 
@@ -198,6 +200,10 @@ impl Metrics {
                     families.routes_overwritten.remove(&labels);
                 }
             }
+            Key::Experiment(name) => {
+                families.experiment_reconcile.remove(&labels);
+                self.objects().forget_experiment(name);
+            }
             Key::AnalysisRun(name) => {
                 families.run_reconcile.remove(&labels);
                 self.objects().forget_run(name);
@@ -209,6 +215,7 @@ impl Metrics {
         match key {
             Key::Rollout(_) => &self.0.families.rollout_reconcile_error,
             Key::AnalysisRun(_) => &self.0.families.run_reconcile_error,
+            Key::Experiment(_) => &self.0.families.experiment_reconcile_error,
         }
     }
 

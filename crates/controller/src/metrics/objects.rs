@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 use serin_api::{AnalysisRunStatus, Rollout, RolloutStatus};
-use serin_core::{analysis, rollout};
+use serin_core::{analysis, experiment, rollout};
 
 use super::{Labels, Series, object_labels, provider_name, seconds};
 use crate::change::{Change, Kind, ObjectName};
@@ -15,6 +15,7 @@ use crate::change::{Change, Kind, ObjectName};
 pub(super) struct Objects {
     rollouts: BTreeMap<ObjectName, RolloutFacts>,
     runs: BTreeMap<ObjectName, Vec<(&'static str, Labels)>>,
+    experiments: BTreeMap<ObjectName, Vec<(&'static str, Labels)>>,
     templates: BTreeMap<Kind, BTreeSet<ObjectName>>,
     /// Labels of the event counters of each Rollout, so that they can be removed.
     event_labels: BTreeMap<ObjectName, BTreeSet<Labels>>,
@@ -51,6 +52,19 @@ impl Objects {
     pub(super) fn run(&mut self, name: &ObjectName, observed: &analysis::Observed, plan: &analysis::Plan) {
         let status = plan.status.as_ref().or(observed.run.status.as_ref()).cloned().unwrap_or_default();
         self.runs.insert(name.clone(), run_series(name, observed, &status));
+    }
+
+    pub(super) fn experiment(&mut self, name: &ObjectName, observed: &experiment::Observed, plan: &experiment::Plan) {
+        let status = plan.status.as_ref().or(observed.experiment.status.as_ref());
+        let phase = status.and_then(|status| status.phase.clone()).filter(|phase| !phase.is_empty());
+        let mut labels = object_labels(name);
+        labels.push(("phase", phase.unwrap_or_else(|| "Pending".to_owned())));
+        let series = vec![("experiment_info", labels.clone()), ("experiment_phase", labels)];
+        self.experiments.insert(name.clone(), series);
+    }
+
+    pub(super) fn forget_experiment(&mut self, name: &ObjectName) {
+        self.experiments.remove(name);
     }
 
     pub(super) fn note_event(&mut self, name: &ObjectName, labels: Labels) {
@@ -133,7 +147,7 @@ impl Objects {
                 samples.push((object_labels(name), seconds(now - started)));
             }
         }
-        for (family, labels) in self.runs.values().flatten() {
+        for (family, labels) in self.runs.values().chain(self.experiments.values()).flatten() {
             series.entry(family).or_default().push((labels.clone(), 1.0));
         }
         for name in self.templates.values().flatten() {
@@ -144,7 +158,7 @@ impl Objects {
 }
 
 /// All families of this page, in the order of the page.
-const HELP: [(&str, &str); 18] = [
+const HELP: [(&str, &str); 20] = [
     ("argo_rollouts_controller_info", "Version of the controller"),
     ("rollout_info", "A Rollout and its phase"),
     ("rollout_info_replicas_available", "Available pods"),
@@ -160,6 +174,8 @@ const HELP: [(&str, &str); 18] = [
     ("serin_rollout_hold", "1 for each reason why the rollout does not move now"),
     ("analysis_run_info", "An AnalysisRun and its phase"),
     ("analysis_run_phase", "Phase of an AnalysisRun, deprecated in favour of analysis_run_info"),
+    ("experiment_info", "An Experiment and its phase"),
+    ("experiment_phase", "Phase of an Experiment, deprecated in favour of experiment_info"),
     ("analysis_run_metric_type", "Provider of a metric"),
     ("analysis_run_metric_phase", "Phase of a metric"),
     ("analysis_template_info", "An AnalysisTemplate or, without namespace, a ClusterAnalysisTemplate"),

@@ -68,6 +68,9 @@ fn decision() -> Decision {
         left_behind: Vec::new(),
         templates: BTreeMap::new(),
         analysis_runs: Vec::new(),
+        experiments: Vec::new(),
+        experiment_services: BTreeMap::new(),
+        experiment_pods: Vec::new(),
         settings: rollout::observed::Settings::default(),
     };
     let facts = rollout::Facts { weight_desired: Some(20), weight_observed: Some(10), ..rollout::Facts::default() };

@@ -35,11 +35,17 @@ pub fn from_service(version: &str) -> Value {
     })
 }
 
-/// The JSON Patch (RFC 6902) that takes the managed routes of a Rollout out of a VirtualService, and the record of them;
+/// The JSON Patch (RFC 6902) that takes the managed routes of a Rollout and the destinations of its experiments out of a
+/// VirtualService, and the record of them;
 /// `owner` is `namespace/name` of the Rollout, `version` the precondition.
 #[must_use]
 pub fn from_virtual_service(vs: &Value, version: &str, owner: &str) -> Vec<Value> {
-    std::iter::once(patch::test_version(version)).chain(super::managed::farewell(vs, owner)).collect()
+    let experiments = super::experiments::farewell(vs, owner);
+    let after = patch::patched(vs, &experiments).unwrap_or_else(|_| vs.clone());
+    std::iter::once(patch::test_version(version))
+        .chain(experiments)
+        .chain(super::managed::farewell(&after, owner))
+        .collect()
 }
 
 #[cfg(test)]

@@ -40,12 +40,14 @@ pub(super) fn record(vs: &Value, annotation: &str, owner: &str, names: &[&str]) 
     patch::annotate(vs, annotation, text.map(|text| text.to_string()).as_deref())
 }
 
-/// Takes the annotation away, and the empty map that may be left.
+/// Takes the annotation away. Whether there are no annotations or an empty map of them says the same.
 pub(super) fn forget(vs: &mut Value, annotation: &str) {
-    if let Some(annotations) = vs.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+    if let Some(metadata) = vs.get_mut("metadata").and_then(Value::as_object_mut)
+        && let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut)
+    {
         annotations.remove(annotation);
-    }
-    if vs.pointer("/metadata/annotations").and_then(Value::as_object).is_some_and(Map::is_empty) {
-        vs["metadata"]["annotations"] = Value::Null;
+        if annotations.is_empty() {
+            metadata.remove("annotations");
+        }
     }
 }

@@ -73,12 +73,6 @@ impl<'a> Scene<'a> {
         self.observed.rollout.metadata.name.as_deref().unwrap_or_default()
     }
 
-    /// What a VirtualService calls this Rollout: `namespace/name`.
-    pub(crate) fn owner(&self) -> String {
-        let namespace = self.observed.rollout.metadata.namespace.as_deref().unwrap_or_default();
-        format!("{namespace}/{}", self.rollout_name())
-    }
-
     /// Whether no request reaches a ReplicaSet any more, and has not for as long as the mesh needs to know. Where the
     /// stable side points, a tool that applies git may send all traffic at any moment.
     pub(crate) fn is_released(&self, rs: &ReplicaSet) -> bool {

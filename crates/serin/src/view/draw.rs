@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serin_core::time::format_duration;
 
-use super::{HoldView, MetricView, PodView, Revision, Role, RolloutView, Run, Weight};
+use super::{ExperimentView, HoldView, MetricView, PodView, Revision, Role, RolloutView, Run, Weight};
 use crate::bar::{bar, fit, short_value, wrap};
 use crate::console::Paint;
 
@@ -42,7 +42,8 @@ pub(crate) fn lines(view: &RolloutView, detail: Detail, now: DateTime<Utc>, pain
     )));
     lines.extend(steps(view, paint));
     if let Some(weight) = view.weight {
-        lines.extend(weights(weight, paint));
+        let lent = view.experiments.iter().flat_map(|one| &one.templates).map(|template| template.weight).sum();
+        lines.extend(weights(weight, lent, paint));
     }
     for revision in view.revisions.iter().filter(|r| detail == Detail::Wide || is_of_interest(r)) {
         lines.extend(revision_lines(revision, detail, paint));
@@ -53,6 +54,9 @@ pub(crate) fn lines(view: &RolloutView, detail: Detail, now: DateTime<Utc>, pain
     let runs_max = if detail == Detail::Wide { usize::MAX } else { RUNS_MAX };
     for run in view.runs.iter().take(runs_max) {
         lines.extend(run_lines(run, detail, paint));
+    }
+    for experiment in view.experiments.iter().take(if detail == Detail::Wide { usize::MAX } else { 1 }) {
+        lines.extend(experiment_lines(experiment, detail, paint));
     }
     lines
 }
@@ -88,7 +92,8 @@ fn steps(view: &RolloutView, paint: Paint) -> Vec<String> {
     lines
 }
 
-fn weights(weight: Weight, paint: Paint) -> Vec<String> {
+/// Both sides; what is lent to experiments is stable's.
+fn weights(weight: Weight, lent: i32, paint: Paint) -> Vec<String> {
     let shown = weight.desired.or(weight.observed).unwrap_or(0);
     let one = |name: &str, desired: i32, observed: Option<i32>| {
         let routes = match observed {
@@ -98,7 +103,7 @@ fn weights(weight: Weight, paint: Paint) -> Vec<String> {
         };
         format!("  {name}  {} {desired:>3} %  {routes}", bar(desired, BAR_CELLS, paint))
     };
-    vec![one("canary", shown, weight.observed), one("stable", 100 - shown, weight.observed.map(|w| 100 - w))]
+    vec![one("canary", shown, weight.observed), one("stable", 100 - lent - shown, weight.observed.map(|w| 100 - lent - w))]
 }
 
 fn is_of_interest(revision: &Revision) -> bool {
@@ -168,6 +173,23 @@ fn run_lines(run: &Run, detail: Detail, paint: Paint) -> Vec<String> {
     lines
 }
 
+fn experiment_lines(experiment: &ExperimentView, detail: Detail, paint: Paint) -> Vec<String> {
+    let phase = if experiment.phase.is_empty() { "Pending" } else { &experiment.phase };
+    let mut lines = vec![format!("  experiment {}  {}", fit(&experiment.name, 50), paint.phase(phase))];
+    if !experiment.message.is_empty() && detail == Detail::Wide {
+        lines.extend(wrap(&experiment.message, WIDTH - 4).into_iter().map(|line| format!("    {line}")));
+    }
+    for template in &experiment.templates {
+        let weight = if template.weight > 0 { format!("  {} %", template.weight) } else { String::new() };
+        let pods = format!("{}/{} available", template.available, template.desired);
+        lines.push(format!("    {:<20} {pods}{weight}", fit(&template.name, 20)));
+    }
+    for (name, phase) in &experiment.analyses {
+        lines.push(format!("    {:<20} {}", fit(name, 20), paint.phase(phase)));
+    }
+    lines
+}
+
 fn metric_lines(metric: &MetricView, detail: Detail, paint: Paint) -> Vec<String> {
     let shown = if detail == Detail::Wide { usize::MAX } else { 3 };
     let newest = metric.measurements.iter().skip(metric.measurements.len().saturating_sub(shown));
@@ -195,6 +217,7 @@ fn metric_lines(metric: &MetricView, detail: Detail, paint: Paint) -> Vec<String
 
 #[cfg(test)]
 mod tests {
+    use super::super::PodsView;
     use super::*;
 
     fn example() -> RolloutView {
@@ -239,6 +262,29 @@ mod tests {
             }],
             ..RolloutView::default()
         }
+    }
+
+    #[test]
+    fn an_experiment_stands_under_its_rollout_with_its_share() {
+        let templates = [("baseline", 10), ("canary", 0)].map(|(name, weight)| PodsView {
+            name: name.to_owned(),
+            desired: 2,
+            available: 1,
+            weight,
+        });
+        let experiment = ExperimentView {
+            name: "reviews-3-1".to_owned(),
+            phase: "Running".to_owned(),
+            templates: templates.to_vec(),
+            analyses: vec![("compare".to_owned(), "Pending".to_owned())],
+            ..ExperimentView::default()
+        };
+        let view = RolloutView { experiments: vec![experiment], ..example() };
+        let text = lines(&view, Detail::Short, DateTime::UNIX_EPOCH, Paint::PLAIN).join("\n");
+        for part in ["experiment reviews-3-1  ", "baseline             1/2 available  10 %", "canary               1/2 available\n", "compare              "] {
+            assert!(text.contains(part), "{text} lacks {part}");
+        }
+        assert!(text.contains(" 70 %"), "what is lent is not stable's now: {text}");
     }
 
     #[test]

@@ -3,13 +3,13 @@
 use std::cmp::Reverse;
 
 use serde_json::Value;
-use serin_api::{AnalysisRun, MetricResult, RolloutStatus, labels};
+use serin_api::{AnalysisRun, Experiment, MetricResult, RolloutStatus, labels};
 use serin_core::rollout::Observed;
 use serin_core::rollout::observed::ReplicaSet;
 use serin_core::rollout::parse::parse;
 
 use super::routes::canary_weight;
-use super::{HoldView, MetricView, PodView, Replicas, Revision, Role, RolloutView, Run, Weight};
+use super::{ExperimentView, HoldView, MetricView, PodView, PodsView, Replicas, Revision, Role, RolloutView, Run, Weight};
 
 /// Number of measurements of a metric that are shown.
 const MEASUREMENTS_MAX: usize = 5;
@@ -42,6 +42,7 @@ impl RolloutView {
             revisions: revisions(observed, &status),
             holds: holds(&status),
             runs: runs(observed),
+            experiments: experiments(observed, &status),
             phase: status.phase.unwrap_or_default(),
             message: status.message.unwrap_or_default(),
         }
@@ -124,6 +125,40 @@ fn run(run: &AnalysisRun) -> Run {
         kind: kind.cloned().unwrap_or_default(),
         metrics: metrics.collect(),
         phase: status.phase,
+        message: status.message.unwrap_or_default(),
+    }
+}
+
+fn experiments(observed: &Observed, status: &RolloutStatus) -> Vec<ExperimentView> {
+    let mut all: Vec<&Experiment> = observed.experiments.iter().map(AsRef::as_ref).collect();
+    all.sort_by_key(|experiment| {
+        let created = experiment.metadata.creation_timestamp.as_ref().map(serin_api::Time::from);
+        (Reverse(created), experiment.metadata.name.clone())
+    });
+    all.into_iter().map(|one| experiment(one, status)).collect()
+}
+
+fn experiment(experiment: &Experiment, rollout: &RolloutStatus) -> ExperimentView {
+    let status = experiment.status.clone().unwrap_or_default();
+    let additional = rollout.canary.weights.as_ref().map_or(&[][..], |weights| weights.additional.as_slice());
+    let weight_of = |service: Option<&String>| {
+        let found = additional.iter().find(|one| service.is_some() && one.service_name.as_ref() == service);
+        found.map_or(0, |one| one.weight)
+    };
+    let templates = experiment.spec.templates.iter().map(|template| {
+        let known = status.template_statuses.iter().find(|known| known.name == template.name);
+        PodsView {
+            name: template.name.clone(),
+            desired: template.replicas.unwrap_or(1),
+            available: known.map_or(0, |known| known.available_replicas),
+            weight: weight_of(known.and_then(|known| known.service_name.as_ref())),
+        }
+    });
+    ExperimentView {
+        name: experiment.metadata.name.clone().unwrap_or_default(),
+        templates: templates.collect(),
+        analyses: status.analysis_runs.iter().map(|run| (run.name.clone(), run.phase.clone())).collect(),
+        phase: status.phase.unwrap_or_default(),
         message: status.message.unwrap_or_default(),
     }
 }

@@ -5,6 +5,8 @@ mod bench;
 #[cfg(test)]
 mod blue_green;
 #[cfg(test)]
+mod experiments;
+#[cfg(test)]
 mod git_tool;
 #[cfg(test)]
 mod golden;

@@ -26,6 +26,7 @@ const BLUE_GREEN_BAD: Story = Story { file: "blue_green", conduct: Conduct::Erro
 const JOBS_TOO: Story = Story { file: "jobs", conduct: Conduct::Healthy };
 const ROUTES: Story = Story { file: "routes", conduct: Conduct::Healthy };
 const BAD_ROUTES: Story = Story { file: "routes", conduct: Conduct::Errors };
+const EXPERIMENT: Story = Story { file: "experiment", conduct: Conduct::Healthy };
 const SERVICES_ONLY: Story = Story { file: "services", conduct: Conduct::Healthy };
 
 /// How long a stopped controller stays away.
@@ -173,6 +174,11 @@ fn a_crash_before_any_write_of_header_and_mirror_routes_changes_nothing() {
 #[test]
 fn a_crash_after_any_write_of_an_abort_with_header_and_mirror_routes_changes_nothing() {
     check_crashes(BAD_ROUTES, Crash::After);
+}
+
+#[test]
+fn a_crash_before_any_write_with_an_experiment_changes_nothing() {
+    check_crashes(EXPERIMENT, Crash::Before);
 }
 
 /// Lets every `period`-th request fail.

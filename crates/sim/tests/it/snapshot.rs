@@ -3,7 +3,7 @@
 use chrono::DateTime;
 use serde_json::{Value, json};
 use serin_sim::cluster::{
-    ANALYSIS_RUNS, Cluster, DESTINATION_RULES, JOBS, PODS, REPLICA_SETS, ROLLOUTS, Resource, SERVICES, VIRTUAL_SERVICES,
+    ANALYSIS_RUNS, Cluster, DESTINATION_RULES, EXPERIMENTS, JOBS, PODS, REPLICA_SETS, ROLLOUTS, Resource, SERVICES, VIRTUAL_SERVICES,
 };
 
 /// Fields that depend on when something happened, or how many times.
@@ -51,6 +51,7 @@ pub(crate) fn snapshot(cluster: &Cluster) -> Value {
     json!({
         "rollouts": all(&ROLLOUTS), "replicaSets": all(&REPLICA_SETS), "pods": pods, "analysisRuns": runs, "jobs": jobs,
         "virtualServices": all(&VIRTUAL_SERVICES), "destinationRules": all(&DESTINATION_RULES), "services": all(&SERVICES),
+        "experiments": all(&EXPERIMENTS),
     })
 }
 

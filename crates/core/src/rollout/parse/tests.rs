@@ -161,6 +161,9 @@ impl World {
             left_behind: Vec::new(),
             templates: templates.collect(),
             analysis_runs: Vec::new(),
+            experiments: Vec::new(),
+            experiment_services: BTreeMap::new(),
+            experiment_pods: Vec::new(),
             settings: Settings::default(),
             rollout: Arc::new(rollout),
         }

@@ -55,6 +55,10 @@ impl World {
             Effect::DeleteAnalysisRun { name, .. } => {
                 self.observed.analysis_runs.retain(|run| run.metadata.name.as_deref() != Some(name));
             }
+            Effect::CreateExperiment { object } => self.create_experiment(object),
+            Effect::TerminateExperiment { name } => self.terminate_experiment(name),
+            Effect::DeleteExperiment { name, .. } => self.delete_experiment(name),
+            Effect::CreateService { .. } | Effect::DeleteService { .. } => panic!("a Rollout makes no Services"),
             Effect::DeleteJob { name, .. } => panic!("a Rollout has no Jobs, and none of the name {name}"),
         }
         self.let_live();
@@ -76,24 +80,7 @@ impl World {
         if self.observed.replica_sets.iter().any(|rs| rs.name == name) {
             return;
         }
-        let rs = ReplicaSet {
-            uid: format!("uid-{name}"),
-            name,
-            owned: true,
-            hash: text(object, &format!("/metadata/labels/{}", labels::POD_TEMPLATE_HASH)),
-            created: self.observed.now,
-            deleting: false,
-            settled: true,
-            replicas: i32::try_from(object["spec"]["replicas"].as_i64().expect("replicas")).expect("few"),
-            replicas_actual: 0,
-            replicas_ready: 0,
-            replicas_available: 0,
-            failure: None,
-            labels: map(&object["metadata"]["labels"]),
-            annotations: map(&object["metadata"]["annotations"]),
-            template: Arc::new(object["spec"]["template"].clone()),
-        };
-        self.observed.replica_sets.push(rs);
+        self.observed.replica_sets.push(replica_set(object, self.observed.now));
     }
 
     fn create_run(&mut self, object: &Value) {
@@ -111,41 +98,69 @@ impl World {
         let now = self.observed.now;
         for rs in &mut self.observed.replica_sets {
             let is_ready = !self.broken.contains(image(&rs.template));
-            let mut own: Vec<Pod> = Vec::new();
-            self.observed.pods.retain(|pod| {
-                let is_own = pod.replica_set == rs.name;
-                if is_own {
-                    own.push(pod.clone());
-                }
-                !is_own
-            });
-            own.truncate(usize::try_from(rs.replicas).expect("not negative"));
-            for number in own.len()..usize::try_from(rs.replicas).expect("not negative") {
-                own.push(Pod {
-                    name: format!("{}-{number}-{}", rs.name, now.timestamp()),
-                    uid: format!("uid-{}-{number}-{}", rs.name, now.timestamp()),
-                    replica_set: rs.name.clone(),
-                    labels: map(&rs.template["metadata"]["labels"]),
-                    annotations: map(&rs.template["metadata"]["annotations"]),
-                    ready: is_ready,
-                    terminating: false,
-                    seen_at: now,
-                });
-            }
             let ready_max = self.ready_max.get(image(&rs.template)).copied().unwrap_or(usize::MAX);
-            for (number, pod) in own.iter_mut().enumerate() {
-                let is_ready = is_ready && number < ready_max;
-                if pod.ready != is_ready {
-                    (pod.ready, pod.seen_at) = (is_ready, now);
-                }
-            }
-            let ready = i32::try_from(own.iter().filter(|pod| pod.ready).count()).expect("few");
-            rs.replicas_actual = rs.replicas;
-            (rs.replicas_ready, rs.replicas_available) = (ready, ready);
-            self.observed.pods.append(&mut own);
+            follow(rs, &mut self.observed.pods, if is_ready { ready_max } else { 0 }, now);
         }
         self.observed.pods.retain(|pod| self.observed.replica_sets.iter().any(|rs| rs.name == pod.replica_set));
+        self.let_experiments_live();
     }
+}
+
+/// What decisions see of a ReplicaSet that was just created.
+pub(super) fn replica_set(object: &Value, now: DateTime<Utc>) -> ReplicaSet {
+    let name = text(object, "/metadata/name");
+    ReplicaSet {
+        uid: format!("uid-{name}"),
+        name,
+        owned: true,
+        hash: text(object, &format!("/metadata/labels/{}", labels::POD_TEMPLATE_HASH)),
+        created: now,
+        deleting: false,
+        settled: true,
+        replicas: i32::try_from(object["spec"]["replicas"].as_i64().expect("replicas")).expect("few"),
+        replicas_actual: 0,
+        replicas_ready: 0,
+        replicas_available: 0,
+        failure: None,
+        labels: map(&object["metadata"]["labels"]),
+        annotations: map(&object["metadata"]["annotations"]),
+        template: Arc::new(object["spec"]["template"].clone()),
+    }
+}
+
+/// Pods follow their ReplicaSet; no more than some of them are ready.
+pub(super) fn follow(rs: &mut ReplicaSet, pods: &mut Vec<Pod>, ready_max: usize, now: DateTime<Utc>) {
+    let mut own: Vec<Pod> = Vec::new();
+    pods.retain(|pod| {
+        let is_own = pod.replica_set == rs.name;
+        if is_own {
+            own.push(pod.clone());
+        }
+        !is_own
+    });
+    own.truncate(usize::try_from(rs.replicas).expect("not negative"));
+    for number in own.len()..usize::try_from(rs.replicas).expect("not negative") {
+        own.push(Pod {
+            name: format!("{}-{number}-{}", rs.name, now.timestamp()),
+            uid: format!("uid-{}-{number}-{}", rs.name, now.timestamp()),
+            replica_set: rs.name.clone(),
+            labels: map(&rs.template["metadata"]["labels"]),
+            annotations: map(&rs.template["metadata"]["annotations"]),
+            ready: number < ready_max,
+            terminating: false,
+            seen_at: now,
+        });
+    }
+    for (number, pod) in own.iter_mut().enumerate() {
+        let is_ready = number < ready_max;
+        if pod.ready != is_ready {
+            (pod.ready, pod.seen_at) = (is_ready, now);
+        }
+    }
+    let ready = i32::try_from(own.iter().filter(|pod| pod.ready).count()).expect("few");
+    rs.replicas_actual = rs.replicas;
+    (rs.replicas_ready, rs.replicas_available) = (ready, ready);
+    pods.append(&mut own);
 }
 
 fn text(object: &Value, pointer: &str) -> String {
@@ -162,7 +177,7 @@ fn merge_map(map: &mut BTreeMap<String, String>, patch: &Value) {
     *map = serde_json::from_value(value).expect("a map");
 }
 
-fn merge_replica_set(rs: &mut ReplicaSet, patch: &Value) {
+pub(super) fn merge_replica_set(rs: &mut ReplicaSet, patch: &Value) {
     merge_map(&mut rs.annotations, &patch["metadata"]["annotations"].as_object().map_or(json!({}), |m| json!(m)));
     let mut template = (*rs.template).clone();
     if let Some(change) = patch.pointer("/spec/template") {

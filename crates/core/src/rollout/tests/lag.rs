@@ -3,6 +3,7 @@
 use crate::istio::service::selects;
 use crate::rollout::Observed;
 use crate::rollout::blue_green::Services;
+use crate::rollout::extras::ready_behind;
 use crate::rollout::mesh::{Mesh, Role};
 use crate::rollout::parse::{Spec, parse};
 
@@ -40,6 +41,9 @@ impl Lag {
                     panic!("at {} nobody may answer for the {role} side", now.now);
                 }
             }
+            if let Some(service) = unserved_experiment(&self.seen, routes, now) {
+                panic!("at {} nobody may answer for Service {service} of an experiment", now.now);
+            }
             assert!(!is_deserted(routes, now), "at {} nobody may answer for the active Service", now.now);
         }
     }
@@ -53,6 +57,18 @@ fn unserved(routes: &(Observed, Spec), endpoints: &(Observed, Spec), now: &Obser
         let serves = |name: &str| now.pods.iter().any(|pod| pod.name == name && pod.is_serving());
         routed.carried(*role) > 0 && !ready.iter().any(|pod| serves(&pod.name))
     })
+}
+
+/// A Service of an experiment that has weight in some routes, and behind which nobody of some endpoints serves now.
+fn unserved_experiment(seen: &[(Observed, Spec)], routes: &(Observed, Spec), now: &Observed) -> Option<String> {
+    let mesh = Mesh::read(&routes.0, &routes.1)?;
+    let serves = |name: &str| now.experiment_pods.iter().any(|pod| pod.name == name && pod.is_serving());
+    let is_served = |service: &String, known: &Observed| {
+        let raw = known.experiment_services.get(service).filter(|_| now.experiment_services.contains_key(service));
+        raw.is_some_and(|raw| ready_behind(known, service, raw).iter().any(|pod| serves(&pod.name)))
+    };
+    let with_weight = mesh.experiments.iter().filter(|service| mesh.share_of(service) > 0);
+    with_weight.cloned().find(|service| !seen.iter().all(|(known, _)| is_served(service, known)))
 }
 
 /// Whether of the pods behind the active Service, as known at some moment, none serves now.

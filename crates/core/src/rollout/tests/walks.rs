@@ -30,7 +30,7 @@ fn harmless() -> impl Strategy<Value = Action> {
         1 => (1..7).prop_map(Action::Scale),
         1 => any::<bool>().prop_map(Action::Paused),
         4 => proptest::sample::select(status.to_vec()).prop_map(Action::Status),
-        1 => (0..4_u8).prop_map(Action::Steps),
+        2 => (0..5_u8).prop_map(Action::Steps),
         2 => proptest::sample::select(vec!["Running", "Successful", "Failed", "Inconclusive"]).prop_map(Action::Report),
         6 => (1..8_usize).prop_map(Action::Turns),
         2 => (0..4_usize).prop_map(Action::Crash),
@@ -62,7 +62,9 @@ fn world(kind: usize) -> World {
     let managed = json!({"trafficRouting": {"managedRoutes": [{"name": "header"}, {"name": "mirror"}]}});
     let world = if kind < 4 { world.canary(&managed) } else { world };
     let analysis = json!({"templates": [{"templateName": "check"}], "startingStep": 1});
-    world.with_template().canary(&json!({"analysis": analysis})).steps(&steps(0))
+    let ports = json!({"template": {"spec": {"containers": [
+        {"name": "web", "image": "web:v1", "ports": [{"containerPort": 8080}]}]}}});
+    world.with_template().spec(&ports).canary(&json!({"analysis": analysis})).steps(&steps(0))
 }
 
 fn steps(variant: u8) -> Value {
@@ -75,6 +77,13 @@ fn steps(variant: u8) -> Value {
                     {"pause": {}}, {"setWeight": 30},
                     {"setMirrorRoute": {"name": "mirror", "match": [{"path": {"prefix": "/"}}]}},
                     {"pause": {}}, {"setHeaderRoute": {"name": "header"}}, {"setCanaryScale": {"replicas": 0}}]),
+        3 => json!([{"setWeight": 10}, {"experiment": {
+                "duration": "30s", "scaleDownDelaySeconds": 0,
+                "templates": [{"name": "new", "specRef": "canary", "weight": 20},
+                              {"name": "old", "specRef": "stable", "weight": 5, "replicas": 2}],
+                "analyses": [{"name": "check", "templateName": "check", "requiredForCompletion": true}]}},
+             {"setWeight": 50}, {"experiment": {"duration": "20s",
+                "templates": [{"name": "last", "specRef": "canary", "weight": 50}]}}]),
         _ => json!([]),
     }
 }
@@ -103,7 +112,7 @@ fn act(world: &mut World, action: &Action) {
         Action::Steps(variant) if world.observed.rollout.spec.strategy.blue_green.is_some() => {
             world.set_spec(&json!({"strategy": {"blueGreen": switching(*variant)}}));
         }
-        Action::Steps(2) if world.observed.virtual_services.is_empty() => {}
+        Action::Steps(2 | 3) if world.observed.virtual_services.is_empty() => {}
         Action::Steps(variant) => world.set_spec(&json!({"strategy": {"canary": {"steps": steps(*variant)}}})),
         Action::Report(phase) => report(world, phase),
         Action::Turns(turns) => (0..*turns).for_each(|_| drop(world.turn())),
@@ -117,6 +126,7 @@ fn act(world: &mut World, action: &Action) {
 
 /// Gives a phase to every run that is under way.
 fn report(world: &mut World, phase: &str) {
+    world.report_experiments(phase, "");
     let open = |run: &&str| {
         world.observed.analysis_runs.iter().any(|r| {
             r.metadata.name.as_deref() == Some(run) && r.status.as_ref().is_none_or(|status| status.phase == "Running")
@@ -145,7 +155,9 @@ fn go_home(world: &mut World) {
     world.wait(90);
     assert_eq!(world.status().phase.as_deref(), Some("Healthy"), "{}: {:?}", world.line(), world.settle().holds);
     assert_eq!(world.observed.pods.len(), 3, "{}", world.line());
+    assert!(world.observed.experiment_pods.is_empty(), "{:?}", world.experiments());
     if !world.observed.virtual_services.is_empty() {
+        assert!(world.http().iter().all(|route| route["route"].as_array().is_none_or(|all| all.len() <= 2)));
         assert_eq!(world.weight(), 0, "{}", world.line());
     }
 }
@@ -171,8 +183,8 @@ fn walks_that_once_led_nowhere_lead_home() {
     let skip = json!({"controllerPause": false, "currentStepIndex": 3, "pauseConditions": null});
     check("steps skipped before the first weight", 0, &[Image(2), Crash(2), Pass(1), Status(skip.clone())]);
     check("new steps skipped before the first weight", 3, &[Steps(1), Image(2), Turns(1), Pass(1), Status(skip)]);
-    check("no pods while both sides change", 3, &[Image(2), Steps(3), Turns(1), Scale(0), Turns(1)]);
-    check("no pods in the middle of an update", 0, &[Image(2), Turns(4), Steps(3), Scale(0), Crash(0)]);
+    check("no pods while both sides change", 3, &[Image(2), Steps(4), Turns(1), Scale(0), Turns(1)]);
+    check("no pods in the middle of an update", 0, &[Image(2), Turns(4), Steps(4), Scale(0), Crash(0)]);
 }
 
 proptest! {

@@ -48,14 +48,14 @@ prop_compose! {
         (step, step_started_at, aborted) in (0..100_usize, option::of(instant()), option::of(instant())),
         (abort_cause, promote_full, controller_pause) in (option::of("[a-z]{1,10}"), any::<bool>(), any::<bool>()),
         pauses in proptest::collection::vec(pause(), 0..3),
-        (background, step_run) in (option::of(run()), option::of(run())),
+        (background, step_run, experiment) in (option::of(run()), option::of(run()), option::of("[a-z]{1,10}")),
         blue_green in progress(),
         (holding_since, held) in (option::of(instant()), (0..100_000_i64).prop_map(TimeDelta::seconds)),
         (available_max, progressed_at, handled) in (0..1000, option::of(instant()), handled()),
     ) -> State {
         State {
             stable_hash, current_hash, step_hash, step, step_started_at, aborted, abort_cause, promote_full, pauses,
-            controller_pause, background, step_run, blue_green, holding_since, held, available_max, progressed_at, handled,
+            controller_pause, background, step_run, experiment, blue_green, holding_since, held, available_max, progressed_at, handled,
             events: Vec::new(),
         }
     }

@@ -7,8 +7,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use serin_api::{Rollout, RolloutStatus};
 
+use super::lab::Lab;
 use super::lag::Lag;
-use crate::plan::Event;
+use crate::plan::{Event, Wake};
 use crate::rollout::observed::{
     Found, Observed, Pod, Raw, ReplicaSet, Settings, Template, TemplateKey, VirtualServiceKey, Writer,
 };
@@ -28,6 +29,10 @@ pub(super) struct World {
     /// How many pods of an image become ready.
     pub(super) ready_max: BTreeMap<String, usize>,
     lag: Lag,
+    pub(super) lab: Lab,
+    /// Whether an Experiment changed in the last turn.
+    is_busy: bool,
+    args: Vec<String>,
     pub(super) versions: u64,
 }
 
@@ -60,6 +65,9 @@ impl World {
             left_behind: Vec::new(),
             templates: BTreeMap::new(),
             analysis_runs: Vec::new(),
+            experiments: Vec::new(),
+            experiment_services: BTreeMap::new(),
+            experiment_pods: Vec::new(),
             settings: Settings::default(),
         };
         World {
@@ -68,6 +76,9 @@ impl World {
             broken: BTreeSet::new(),
             ready_max: BTreeMap::new(),
             lag: Lag::default(),
+            lab: Lab::default(),
+            is_busy: false,
+            args: Vec::new(),
             versions: 0,
         }
     }
@@ -153,7 +164,8 @@ impl World {
 
     /// An AnalysisTemplate `check` without arguments.
     pub(super) fn with_template(mut self) -> Self {
-        let spec = json!({"metrics": [{"name": "ok", "interval": "1m", "count": 5, "successCondition": "result[0] > 0",
+        let args: Vec<Value> = self.args.iter().map(|name| json!({"name": name})).collect();
+        let spec = json!({"args": args, "metrics": [{"name": "ok", "interval": "1m", "count": 5, "successCondition": "result[0] > 0",
             "provider": {"prometheus": {"address": "http://prometheus", "query": "up"}}}]});
         let spec = Arc::new(serde_json::from_value(spec).expect("a template"));
         let template = Found::Present(Template { spec, semantics: None });
@@ -161,7 +173,13 @@ impl World {
         self
     }
 
-    fn raw(&mut self, mut object: Value) -> Raw {
+    /// Arguments without values for the AnalysisTemplate `check`.
+    pub(super) fn with_args(mut self, names: &[&str]) -> Self {
+        self.args = names.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    pub(super) fn raw(&mut self, mut object: Value) -> Raw {
         self.versions += 1;
         let version = self.versions.to_string();
         object["metadata"]["resourceVersion"] = json!(version);
@@ -194,8 +212,10 @@ impl World {
 
     /// Gives the template another image.
     pub(super) fn set_image(&mut self, tag: &str) {
-        let image = format!("web:{tag}");
-        self.set_spec(&json!({"template": {"spec": {"containers": [{"name": "web", "image": image}]}}}));
+        let template = self.observed.rollout.spec.template.clone().unwrap_or_default();
+        let mut container = template["spec"]["containers"][0].clone();
+        container["image"] = json!(format!("web:{tag}"));
+        self.set_spec(&json!({"template": {"spec": {"containers": [container]}}}));
     }
 
     /// Merges into `status`, as a client does.
@@ -237,7 +257,7 @@ impl World {
     /// A turn in which no more than some effects come true: the controller crashed.
     #[track_caller]
     pub(super) fn turn_with(&mut self, effects_max: usize) -> Plan {
-        let plan = decide(&self.observed);
+        let mut plan = decide(&self.observed);
         self.observed.now += TimeDelta::seconds(1);
         if let Some(status) = &plan.status {
             // Over the wire, so that what does not survive there shows.
@@ -250,6 +270,9 @@ impl World {
         }
         let of_effects = plan.effects.iter().take(effects_max).filter_map(|planned| planned.event.as_ref());
         self.told.extend(Event::in_order(&plan.events, of_effects).into_iter().map(words));
+        let (has_changed, wake) = self.turn_experiments(effects_max);
+        self.is_busy = has_changed;
+        plan.wake = Wake::earlier(plan.wake.take(), wake);
         self.lag.see(&self.observed);
         plan
     }
@@ -260,7 +283,8 @@ impl World {
         for _ in 0..TURNS_MAX {
             let plan = self.turn();
             let soon = self.observed.now + self.observed.settings.propagation + TimeDelta::seconds(2);
-            let is_quiet = plan.status.is_none() && plan.effects.is_empty() && plan.events.is_empty();
+            let is_quiet =
+                plan.status.is_none() && plan.effects.is_empty() && plan.events.is_empty() && !self.is_busy;
             if is_quiet && plan.wake.as_ref().is_none_or(|wake| wake.at > soon) {
                 return plan;
             }
@@ -408,6 +432,6 @@ pub(super) fn image(template: &Value) -> &str {
     template["spec"]["containers"][0]["image"].as_str().and_then(|image| image.split(':').nth(1)).unwrap_or_default()
 }
 
-fn words(event: &Event) -> String {
+pub(super) fn words(event: &Event) -> String {
     format!("{}: {}", event.reason, event.message)
 }

@@ -9,7 +9,7 @@ use serin_controller::{Kind, ObjectName};
 use serin_core::plan::EventKind;
 use serin_sim::World;
 use serin_sim::cluster::{
-    ANALYSIS_RUNS, ANALYSIS_TEMPLATES, CLUSTER_ANALYSIS_TEMPLATES, DEPLOYMENTS, DESTINATION_RULES, POD_TEMPLATES, PODS,
+    ANALYSIS_RUNS, EXPERIMENTS, ANALYSIS_TEMPLATES, CLUSTER_ANALYSIS_TEMPLATES, DEPLOYMENTS, DESTINATION_RULES, POD_TEMPLATES, PODS,
     REPLICA_SETS, ROLLOUTS, Resource, SERVICES, VIRTUAL_SERVICES,
 };
 use serin_sim::demo::Moment;
@@ -180,7 +180,7 @@ fn hints(address: Option<SocketAddr>, rollout: Option<&RolloutView>) -> Vec<Stri
 
 /// All Rollouts of the simulated cluster, by name.
 fn rollouts(world: &World) -> Vec<RolloutView> {
-    const READ: [(&Resource, Kind); 11] = [
+    const READ: [(&Resource, Kind); 12] = [
         (&ROLLOUTS, Kind::Rollout),
         (&REPLICA_SETS, Kind::ReplicaSet),
         (&PODS, Kind::Pod),
@@ -191,7 +191,8 @@ fn rollouts(world: &World) -> Vec<RolloutView> {
         (&DESTINATION_RULES, Kind::DestinationRule),
         (&ANALYSIS_TEMPLATES, Kind::AnalysisTemplate),
         (&CLUSTER_ANALYSIS_TEMPLATES, Kind::ClusterAnalysisTemplate),
-        (&ANALYSIS_RUNS, Kind::AnalysisRun),
+        (&ANALYSIS_RUNS, EXPERIMENTS, Kind::AnalysisRun),
+        (&EXPERIMENTS, Kind::Experiment),
     ];
     let (now, mut objects) = (world.now(), Objects::default());
     for (resource, kind) in READ {

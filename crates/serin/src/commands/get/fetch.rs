@@ -54,7 +54,7 @@ impl Fetcher {
             bail!("there is no Rollout {} in namespace {}", self.name.name, self.name.namespace);
         };
         objects.add(Kind::Rollout, Arc::clone(&rollout), now);
-        for kind in [Kind::ReplicaSet, Kind::Pod, Kind::AnalysisRun] {
+        for kind in [Kind::ReplicaSet, Kind::Pod, Kind::AnalysisRun, Kind::Experiment] {
             for object in self.list(kind).await? {
                 objects.add(kind, object, now);
             }
@@ -89,9 +89,11 @@ impl Fetcher {
 
     async fn resource(&self, kind: Kind) -> anyhow::Result<ApiResource> {
         let (group, version) = match kind {
-            Kind::Rollout | Kind::AnalysisRun | Kind::AnalysisTemplate | Kind::ClusterAnalysisTemplate => {
-                (serin_api::labels::GROUP, "v1alpha1")
-            }
+            Kind::Rollout
+            | Kind::AnalysisRun
+            | Kind::Experiment
+            | Kind::AnalysisTemplate
+            | Kind::ClusterAnalysisTemplate => (serin_api::labels::GROUP, "v1alpha1"),
             Kind::ReplicaSet | Kind::Deployment => ("apps", "v1"),
             Kind::Pod | Kind::JobPod | Kind::Service | Kind::PodTemplate => ("", "v1"),
             Kind::Job => ("batch", "v1"),
@@ -136,7 +138,8 @@ pub(super) fn params(kind: Kind) -> ListParams {
         | Kind::DestinationRule
         | Kind::AnalysisTemplate
         | Kind::ClusterAnalysisTemplate
-        | Kind::AnalysisRun => ListParams::default(),
+        | Kind::AnalysisRun
+        | Kind::Experiment => ListParams::default(),
     }
 }
 

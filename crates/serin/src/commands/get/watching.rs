@@ -68,7 +68,7 @@ type Changes = futures::stream::SelectAll<futures::stream::BoxStream<'static, ()
 async fn changes(fetcher: &Fetcher) -> anyhow::Result<Changes> {
     let name = fetcher.name();
     let mut streams = Vec::new();
-    for kind in [Kind::Rollout, Kind::ReplicaSet, Kind::Pod, Kind::AnalysisRun] {
+    for kind in [Kind::Rollout, Kind::ReplicaSet, Kind::Pod, Kind::AnalysisRun, Kind::Experiment] {
         let api = fetcher.api(kind, &name.namespace).await?;
         let mut config = watcher::Config::default();
         if let Some(selector) = params(kind).label_selector {
