@@ -6,8 +6,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use serin_core::analysis;
-use serin_core::experiment;
 use serin_core::analysis::sample::Sample;
+use serin_core::experiment;
 use serin_core::rollout::observed::{self, Settings};
 
 use crate::caches::Caches;

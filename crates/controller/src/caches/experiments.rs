@@ -177,9 +177,10 @@ impl Caches {
         let Some(entry) = self.experiments.entries.get(name) else { return BTreeSet::new() };
         let prefix = format!("{}-", name.name);
         let first = ObjectName::new(&name.namespace, &prefix);
-        let beside = self.replica_sets.range(first..).take_while(|(other, _)| {
-            other.namespace == name.namespace && other.name.starts_with(&prefix)
-        });
+        let beside = self
+            .replica_sets
+            .range(first..)
+            .take_while(|(other, _)| other.namespace == name.namespace && other.name.starts_with(&prefix));
         let foreign = beside.filter(|(_, rs)| rs.owner.as_ref().is_none_or(|owner| owner.uid != entry.uid));
         foreign.map(|(other, _)| other.name.clone()).collect()
     }
@@ -240,7 +241,8 @@ impl Caches {
 fn references_of(experiment: &Experiment, namespace: &str) -> BTreeSet<Reference> {
     let templates = template_keys(experiment).into_iter().map(|key| template_reference(&key, namespace));
     let own = experiment.metadata.name.as_deref().unwrap_or_default();
-    let with_service = experiment.spec.templates.iter().filter_map(|template| Some((template, template.service.as_ref()?)));
+    let with_service =
+        experiment.spec.templates.iter().filter_map(|template| Some((template, template.service.as_ref()?)));
     let services = with_service.map(|(template, service)| {
         let name = service.name.clone().filter(|name| !name.is_empty());
         let name = name.unwrap_or_else(|| service_name(own, &template.name));

@@ -198,7 +198,9 @@ impl Caches {
         let here = self.filter.namespace.as_ref().is_none_or(|ns| !kind.is_namespaced() || *ns == name.namespace);
         let labels = || decode::labels_of(object);
         here && match kind {
-            Kind::Rollout | Kind::AnalysisRun | Kind::Experiment => labels().get(labels::INSTANCE_ID) == self.filter.instance_id.as_ref(),
+            Kind::Rollout | Kind::AnalysisRun | Kind::Experiment => {
+                labels().get(labels::INSTANCE_ID) == self.filter.instance_id.as_ref()
+            }
             Kind::ReplicaSet | Kind::Pod => labels().contains_key(labels::POD_TEMPLATE_HASH),
             Kind::Job | Kind::JobPod => labels().contains_key(labels::ANALYSIS_RUN_UID),
             Kind::Deployment

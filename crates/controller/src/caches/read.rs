@@ -235,6 +235,7 @@ impl Caches {
                 | Kind::PodTemplate
                 | Kind::AnalysisTemplate
                 | Kind::ClusterAnalysisTemplate
+                | Kind::Experiment
                 | Kind::AnalysisRun
                 | Kind::Job
                 | Kind::JobPod => None,

@@ -222,3 +222,39 @@ fn only_an_edit_of_the_spec_starts_the_time_that_the_mesh_needs() {
         assert_eq!(seen_at(caches), now(expected), "version {version}");
     }
 }
+
+#[test]
+fn what_belongs_to_an_experiment_concerns_it_and_the_rollout_that_sends_requests_there() {
+    let owned = |object: Value, kind: &str, owner: &str| {
+        let owner = json!([{"kind": kind, "name": owner, "uid": format!("uid-{owner}"), "controller": true}]);
+        with(object, "/metadata/ownerReferences", owner)
+    };
+    let caches = &mut two_rollouts();
+    let mut experiment = (*owned(object("exp", 1), "Rollout", "web")).clone();
+    experiment["spec"] = json!({"templates": [{"name": "a", "service": {}}, {"name": "b", "service": {"name": "own"}}],
+        "analyses": [{"name": "x", "templateName": "inner"}]});
+    let (web, exp) = (Key::rollout("shop", "web"), Key::experiment("shop", "exp"));
+    let applied = |kind, object| Change::Applied(kind, object);
+    check("it itself", caches, applied(Kind::Experiment, Arc::new(experiment)), &[web.clone(), exp.clone()]);
+    let mut rs = object("exp-a", 1);
+    rs["metadata"]["labels"] = json!({labels::POD_TEMPLATE_HASH: "abc"});
+    check("its ReplicaSet", caches, applied(Kind::ReplicaSet, owned(rs.clone(), "Experiment", "exp")), &[exp.clone()]);
+    check("a pod of that", caches, applied(Kind::Pod, pod("pod", "exp-a", "True", 1)), &[web.clone()]);
+    let service = owned(object("exp-a", 1), "Experiment", "exp");
+    check("its Service", caches, applied(Kind::Service, service.clone()), &[web.clone(), exp.clone()]);
+    check("one of a name that it asks for", caches, applied(Kind::Service, Arc::new(object("own", 1))), &[exp.clone()]);
+    let template = with(object("inner", 1), "/metadata/name", json!("inner"));
+    check("a template that it names", caches, applied(Kind::AnalysisTemplate, template), &[exp.clone()]);
+    let routes = applied(Kind::VirtualService, Arc::new(object("web", 1)));
+    check("the routes of its Rollout", caches, routes, &[web.clone(), exp.clone()]);
+    let name = ObjectName::new("shop", "exp");
+    rs["metadata"]["name"] = json!("exp-b");
+    caches.apply(applied(Kind::ReplicaSet, Arc::new(rs)), now(1));
+    assert_eq!(caches.taken_from_experiment(&name), BTreeSet::from(["exp-b".to_owned()]));
+    assert_eq!(caches.services_of_experiment(&name).into_keys().collect::<Vec<_>>(), ["exp-a", "own"]);
+    let rollout = ObjectName::new("shop", "web");
+    assert_eq!(caches.experiment_pods_of(&rollout).len(), 1);
+    assert_eq!(caches.experiment_services_of(&rollout).into_keys().collect::<Vec<_>>(), ["exp-a"]);
+    check("its Service goes", caches, Change::Deleted(Kind::Service, service), &[web, exp]);
+    assert!(caches.experiment_services_of(&rollout).is_empty());
+}

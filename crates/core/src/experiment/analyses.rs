@@ -86,11 +86,7 @@ pub(super) fn verify(
 }
 
 /// Decides which runs there should be, records them, and yields what brings that about.
-pub(super) fn start(
-    observed: &Observed,
-    spec: &Spec,
-    status: &mut ExperimentStatus,
-) -> (Vec<Planned>, Option<Wake>) {
+pub(super) fn start(observed: &Observed, spec: &Spec, status: &mut ExperimentStatus) -> (Vec<Planned>, Option<Wake>) {
     let (mut effects, mut wake) = (Vec::new(), None);
     for analysis in &spec.analyses {
         let recorded = status.analysis_runs.iter().find(|recorded| recorded.name == analysis.name);

@@ -9,7 +9,7 @@ use crate::plan::{Event, Wake};
 
 use super::parse::{Spec, parse};
 use super::templates::{Course, Standing};
-use super::{Observed, Plan, analyses, conditions, templates};
+use super::{Observed, Plan, analyses, conditions, templates, traffic};
 
 /// What the status says where the required analyses have ended the Experiment.
 const REQUIRED_DONE: &str = "Required AnalysisRuns completed";
@@ -21,8 +21,8 @@ pub fn decide(observed: &Observed) -> Plan {
         return Plan::default();
     }
     match parse(&observed.experiment) {
-        Ok(spec) => decide_valid(observed, &spec),
-        Err(errors) => refuse(observed, &errors),
+        Ok(spec) => traffic::guard(observed, decide_valid(observed, &spec)),
+        Err(errors) => traffic::guard(observed, refuse(observed, &errors)),
     }
 }
 

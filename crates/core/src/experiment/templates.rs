@@ -77,7 +77,8 @@ pub(super) fn assess(observed: &Observed, spec: &Spec, pods: &Pods, course: Cour
     let before = observed.experiment.status.as_ref();
     let before = before.and_then(|status| status.template_statuses.iter().find(|status| status.name == pods.name));
     let rs = observed.replica_set(&pods.name);
-    let mut status = before.cloned().unwrap_or_else(|| TemplateStatus { name: pods.name.clone(), ..TemplateStatus::default() });
+    let mut status =
+        before.cloned().unwrap_or_else(|| TemplateStatus { name: pods.name.clone(), ..TemplateStatus::default() });
     let was = Standing::of(&status);
     count(rs, &mut status);
     let counts = |status: &TemplateStatus| (status.replicas, status.ready_replicas, status.available_replicas);
@@ -123,7 +124,8 @@ fn stand(
         return (standing, None);
     }
     if deadline(observed, spec, status) > observed.now {
-        return (Standing::Progressing, missing);
+        // That a Service comes a moment after its pods is nothing to tell.
+        return (Standing::Progressing, missing.filter(|_| has_foreign_service(observed, pods)));
     }
     let seconds = spec.progress_deadline.num_seconds();
     let why = missing.or_else(|| observed.replica_set(&pods.name).and_then(|rs| rs.failure.clone()));
@@ -138,14 +140,18 @@ fn deadline(observed: &Observed, spec: &Spec, status: &TemplateStatus) -> DateTi
     from.checked_add_signed(spec.progress_deadline).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
+fn has_foreign_service(observed: &Observed, pods: &Pods) -> bool {
+    let name = objects::wanted_service(observed, pods);
+    let raw = name.and_then(|name| observed.services.get(&name));
+    raw.is_some_and(|raw| !observed.controls(&raw.object))
+}
+
 /// Why the Service of a template is not there.
 fn missing_service(observed: &Observed, pods: &Pods) -> Option<String> {
     let name = objects::wanted_service(observed, pods)?;
     match observed.services.get(&name) {
         Some(raw) if observed.controls(&raw.object) => None,
-        Some(_) => {
-            Some(format!("service {name} already exists and is not owned by experiment template {}", pods.name))
-        }
+        Some(_) => Some(format!("service {name} already exists and is not owned by experiment template {}", pods.name)),
         None => Some(format!("service {name} does not exist yet")),
     }
 }
@@ -176,7 +182,8 @@ pub(super) fn plan(
 
 /// What removes ReplicaSets whose template the spec does not have any more.
 pub(super) fn plan_leftovers(observed: &Observed, spec: &Spec) -> (Vec<Planned>, Option<Wake>) {
-    let is_kept = |rs: &&ReplicaSet| spec.templates.iter().any(|pods| template_of(&rs.annotations) == Some(pods.name.as_str()));
+    let is_kept =
+        |rs: &&ReplicaSet| spec.templates.iter().any(|pods| template_of(&rs.annotations) == Some(pods.name.as_str()));
     let (mut effects, mut wake) = (Vec::new(), None);
     for rs in observed.replica_sets.iter().filter(|rs| !rs.deleting && !is_kept(rs)) {
         let (more, at) = retire(observed, spec, rs);
@@ -190,10 +197,7 @@ fn create(observed: &Observed, pods: &Pods) -> Planned {
     let (name, _) = objects::free_name(observed, pods);
     let object = objects::replica_set(observed, pods, &name);
     let message = format!("Created ReplicaSet {name} with size {}", pods.replicas);
-    Planned {
-        effect: Effect::CreateReplicaSet { object },
-        event: Some(Event::normal("NewReplicaSetCreated", message)),
-    }
+    Planned { effect: Effect::CreateReplicaSet { object }, event: Some(Event::normal("NewReplicaSetCreated", message)) }
 }
 
 fn create_service(observed: &Observed, pods: &Pods, rs: &ReplicaSet) -> Option<Planned> {
@@ -258,7 +262,7 @@ fn remember_deadline(rs: &ReplicaSet, deadline: DateTime<Utc>) -> Option<Planned
 }
 
 /// Names and UIDs of the Services of a template that the Experiment controls.
-fn services_of(observed: &Observed, rs: &ReplicaSet) -> Vec<(String, String)> {
+pub(super) fn services_of(observed: &Observed, rs: &ReplicaSet) -> Vec<(String, String)> {
     let template = template_of(&rs.annotations);
     let own = observed.services.iter().filter(|(_, raw)| {
         let annotations = raw.object.pointer("/metadata/annotations");

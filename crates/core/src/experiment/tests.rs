@@ -110,7 +110,9 @@ impl Lab {
     }
 
     fn bring_about(&mut self, effect: &Effect) {
-        let text = |object: &Value, pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |object: &Value, pointer: &str| {
+            object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
         match effect {
             Effect::CreateReplicaSet { object } => {
                 let map = |pointer: &str| serde_json::from_value(object.pointer(pointer).cloned().unwrap_or_default());
@@ -164,7 +166,8 @@ impl Lab {
 
     fn report(&mut self, name: &str, phase: &str) {
         let mut runs = self.observed.analysis_runs.iter_mut();
-        let run = runs.find(|run| run.metadata.name.as_deref() == Some(name)).unwrap_or_else(|| panic!("no run {name}"));
+        let run =
+            runs.find(|run| run.metadata.name.as_deref() == Some(name)).unwrap_or_else(|| panic!("no run {name}"));
         let status = json!({"phase": phase, "message": "said so"});
         Arc::make_mut(run).status = Some(serde_json::from_value(status).expect("a status"));
     }
@@ -237,7 +240,10 @@ fn an_experiment_runs_for_its_duration_and_its_pods_stay_for_the_delay() {
     let completed = "False ExperimentCompleted: Experiment \"exp\" has successfully ran and completed.";
     assert_eq!(lab.condition("Progressing"), completed);
     assert_eq!(lab.told[0], "TemplateProgressing: Template 'a' transitioned from  -> Progressing");
-    assert_eq!(lab.told.last().map(String::as_str), Some("ExperimentSuccessful: Experiment transitioned from Running -> Successful"));
+    assert_eq!(
+        lab.told.last().map(String::as_str),
+        Some("ExperimentSuccessful: Experiment transitioned from Running -> Successful")
+    );
 }
 
 #[test]
@@ -257,8 +263,10 @@ fn the_service_is_gone_before_anybody_can_see_that_the_pods_are() {
 fn pods_that_requests_are_sent_to_stay() {
     let mut lab = Lab::new(&json!({"duration": "10s", "scaleDownDelaySeconds": 0,
         "templates": [template("a", &json!({"service": {}}))]}));
-    let vs = |weight: i32| json!({"metadata": {"namespace": "shop"}, "spec": {"http": [{"route": [
-        {"destination": {"host": "stable"}, "weight": 100 - weight}, {"destination": {"host": "exp-a"}, "weight": weight}]}]}});
+    let vs = |weight: i32| {
+        json!({"metadata": {"namespace": "shop"}, "spec": {"http": [{"route": [
+        {"destination": {"host": "stable"}, "weight": 100 - weight}, {"destination": {"host": "exp-a"}, "weight": weight}]}]}})
+    };
     lab.settle();
     lab.observed.virtual_services = vec![raw(vs(20), lab.observed.now)];
     lab.wait(20);
@@ -281,8 +289,13 @@ fn pods_that_never_come_fail_the_experiment() {
     lab.wait(10);
     let message = "Template 'a' exceeded its progressDeadlineSeconds (30)";
     lab.expect(&format!("Failed ({message}), a Failed 0, b Failed 0"));
-    assert!(lab.told.contains(&format!("!TemplateFailed: Template 'a' transitioned from Progressing -> Failed: {message}")));
-    assert_eq!(lab.told.last().map(String::as_str), Some("!ExperimentFailed: Experiment transitioned from Pending -> Failed"));
+    assert!(
+        lab.told.contains(&format!("!TemplateFailed: Template 'a' transitioned from Progressing -> Failed: {message}"))
+    );
+    assert_eq!(
+        lab.told.last().map(String::as_str),
+        Some("!ExperimentFailed: Experiment transitioned from Pending -> Failed")
+    );
 }
 
 fn analysed(more: &Value) -> Lab {
@@ -297,7 +310,8 @@ fn analysed(more: &Value) -> Lab {
 
 #[test]
 fn analyses_start_with_the_pods_and_know_them() {
-    let lab = analysed(&json!({"dryRun": [{"metricName": "up"}], "measurementRetention": [{"metricName": "up", "limit": 2}],
+    let lab =
+        analysed(&json!({"dryRun": [{"metricName": "up"}], "measurementRetention": [{"metricName": "up", "limit": 2}],
         "analysisRunMetadata": {"labels": {"team": "shop"}}}));
     let run = &lab.observed.analysis_runs[0];
     assert_eq!(run.metadata.name.as_deref(), Some("exp-first"));
@@ -320,7 +334,8 @@ fn check_end(case: &str, more: &Value, reports: &[(&str, &str)], seconds: i64, l
     if lab.line().starts_with("Running") {
         return;
     }
-    let is_over = |run: &Arc<AnalysisRun>| run.spec.terminate || run.status.as_ref().is_some_and(|s| s.phase != "Running");
+    let is_over =
+        |run: &Arc<AnalysisRun>| run.spec.terminate || run.status.as_ref().is_some_and(|s| s.phase != "Running");
     assert!(lab.observed.analysis_runs.iter().all(is_over), "{case}: whatever goes on is ended");
 }
 
@@ -376,7 +391,8 @@ fn a_retry_begins_anew_with_the_same_pods() {
 
 #[test]
 fn names_that_are_taken_are_left_alone() {
-    let mut lab = Lab::new(&json!({"progressDeadlineSeconds": 60, "templates": [template("a", &json!({"service": {}}))]}));
+    let mut lab =
+        Lab::new(&json!({"progressDeadlineSeconds": 60, "templates": [template("a", &json!({"service": {}}))]}));
     lab.observed.taken.insert("exp-a".to_owned());
     let foreign = json!({"metadata": {"name": "exp-a", "ownerReferences": [{"uid": "another", "controller": true}]}});
     lab.observed.services.insert("exp-a".to_owned(), raw(foreign, start()));
@@ -410,14 +426,26 @@ fn a_spec_that_cannot_be_carried_out_is_told_with_its_fields() {
     check_invalid("no name", &with(json!({"name": ""})), "spec.templates[0].name");
     let twice = json!({"templates": [template("a", &json!({})), template("a", &json!({}))]});
     check_invalid("a name twice", &twice, "spec.templates[1].name: there are several templates named 'a'");
-    check_invalid("no containers", &with(json!({"template": {"spec": null}})), "spec.templates[0].template.spec.containers");
+    check_invalid(
+        "no containers",
+        &with(json!({"template": {"spec": null}})),
+        "spec.templates[0].template.spec.containers",
+    );
     check_invalid("no selector", &with(json!({"selector": null})), "spec.templates[0].selector");
     check_invalid("an empty selector", &with(json!({"selector": {"matchLabels": null}})), "spec.templates[0].selector");
     let other = json!({"selector": {"matchLabels": {"app": "other"}}});
     check_invalid("a selector of other pods", &with(other), "spec.templates[0].selector.matchLabels");
-    check_invalid("labels that are a text", &with(json!({"template": {"metadata": {"labels": "x"}}})), "template.metadata.labels");
+    check_invalid(
+        "labels that are a text",
+        &with(json!({"template": {"metadata": {"labels": "x"}}})),
+        "template.metadata.labels",
+    );
     check_invalid("too few replicas", &with(json!({"replicas": -1})), "spec.templates[0].replicas");
-    check_invalid("ready after the deadline", &with(json!({"minReadySeconds": 601})), "spec.templates[0].minReadySeconds");
+    check_invalid(
+        "ready after the deadline",
+        &with(json!({"minReadySeconds": 601})),
+        "spec.templates[0].minReadySeconds",
+    );
     let mut duration = with(json!({}));
     duration["duration"] = json!("soon");
     check_invalid("a duration that is none", &duration, "spec.duration: `soon` is not a duration");

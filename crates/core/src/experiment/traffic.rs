@@ -3,8 +3,10 @@
 use chrono::{DateTime, Utc};
 
 use crate::istio::experiments::sends_to;
+use crate::plan::Effect;
 
-use super::Observed;
+use super::templates::services_of;
+use super::{Observed, Plan};
 
 /// What keeps a Service and the pods behind it in their place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,4 +31,44 @@ pub(super) fn of(observed: &Observed, service: &str) -> Traffic {
         Some(spread) => Traffic::Fades(spread),
         None => Traffic::Released,
     }
+}
+
+/// The last word: no Service goes, and no ReplicaSet loses its last pod, while requests may be on their way there.
+pub(super) fn guard(observed: &Observed, plan: Plan) -> Plan {
+    let Some(rule) = violation(observed, &plan) else { return plan };
+    debug_assert!(false, "unsafe plan: {rule}: {plan:#?}");
+    Plan { effects: Vec::new(), ..plan }
+}
+
+fn violation(observed: &Observed, plan: &Plan) -> Option<String> {
+    let is_held = |service: &str| of(observed, service) != Traffic::Released;
+    plan.effects.iter().find_map(|planned| match &planned.effect {
+        Effect::DeleteService { name, .. } => {
+            is_held(name).then(|| format!("Service {name} may get requests and would be deleted"))
+        }
+        Effect::ScaleReplicaSet { name, replicas: 0, .. } => {
+            let rs = observed.replica_sets.iter().find(|rs| rs.name == *name)?;
+            let held = rs.replicas > 0 && services_of(observed, rs).iter().any(|(service, _)| is_held(service));
+            held.then(|| format!("ReplicaSet {name} may get requests and would lose its pods"))
+        }
+        Effect::SetRolloutReplicas { .. }
+        | Effect::AnnotateRollout { .. }
+        | Effect::CreateReplicaSet { .. }
+        | Effect::AdoptReplicaSet { .. }
+        | Effect::ScaleReplicaSet { .. }
+        | Effect::PatchReplicaSet { .. }
+        | Effect::DeleteReplicaSet { .. }
+        | Effect::RelabelPod { .. }
+        | Effect::ApplyRoutes { .. }
+        | Effect::ApplySubsets { .. }
+        | Effect::SwitchService { .. }
+        | Effect::CreateService { .. }
+        | Effect::CreateExperiment { .. }
+        | Effect::TerminateExperiment { .. }
+        | Effect::DeleteExperiment { .. }
+        | Effect::CreateAnalysisRun { .. }
+        | Effect::TerminateAnalysisRun { .. }
+        | Effect::DeleteAnalysisRun { .. }
+        | Effect::DeleteJob { .. } => None,
+    })
 }

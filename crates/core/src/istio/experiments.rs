@@ -188,11 +188,7 @@ fn leave(vs: &Value, (at, route): (RouteAt, &Value), known: &Services<'_>) -> Ve
 /// The operations that give a DestinationRule a subset for each Service that gets traffic, by the hash of its pods, and
 /// take away all others that were made so. The caller tests the version.
 #[must_use]
-pub fn subset_changes(
-    dr: &Value,
-    names: &BTreeSet<String>,
-    hashes: &BTreeMap<String, String>,
-) -> Vec<Value> {
+pub fn subset_changes(dr: &Value, names: &BTreeSet<String>, hashes: &BTreeMap<String, String>) -> Vec<Value> {
     let (mut operations, mut found) = (Vec::new(), BTreeSet::new());
     for (index, subset) in subsets(dr).iter().enumerate().rev() {
         let Some(name) = made_subset(subset, names) else { continue };

@@ -10,9 +10,9 @@ use serin_api::labels::MANAGED_ROUTES;
 use crate::field_error::FieldError;
 
 use super::matching;
-use super::{patch, record};
 use super::routes::{Protocol, RouteAt, name};
 use super::virtual_service::{RouteWeights, Sides, canary_destination, observed_weights};
+use super::{patch, record};
 
 /// A route that a step asks for.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,8 +10,8 @@ use super::mesh::Mesh;
 use super::scene::Scene;
 use super::state::State;
 use super::{
-    blue_green, children, commands, experiments, history, invalid, left_behind, overwritten, runs, safety, status, steps,
-    traffic, wake,
+    blue_green, children, commands, experiments, history, invalid, left_behind, overwritten, runs, safety, status,
+    steps, traffic, wake,
 };
 
 /// What should happen to a Rollout next.

@@ -109,11 +109,7 @@ fn revision<'s>(scene: &'s Scene<'_>, state: &State, spec_ref: &str) -> Option<&
     if spec_ref == "stable" { scene.stable(state) } else { scene.new_replica_set() }
 }
 
-fn measured(
-    scene: &Scene<'_>,
-    state: &State,
-    analysis: &RolloutExperimentAnalysis,
-) -> Result<Value, Vec<FieldError>> {
+fn measured(scene: &Scene<'_>, state: &State, analysis: &RolloutExperimentAnalysis) -> Result<Value, Vec<FieldError>> {
     let rollout = serde_json::to_value(&*scene.observed.rollout).unwrap_or_default();
     let sources = ArgSources {
         stable_hash: state.stable_hash.as_deref().unwrap_or_default(),
@@ -124,7 +120,9 @@ fn measured(
     let args: Vec<Argument> = analysis
         .args
         .iter()
-        .filter_map(|arg| Some(Argument { name: arg.name.clone(), value: Some(values.get(&arg.name)?.clone()), value_from: None }))
+        .filter_map(|arg| {
+            Some(Argument { name: arg.name.clone(), value: Some(values.get(&arg.name)?.clone()), value_from: None })
+        })
         .collect();
     let mut object = json!({
         "name": analysis.name,

@@ -74,9 +74,7 @@ fn is_wanted(scene: &Scene<'_>, state: &State) -> bool {
 fn end_unwanted(scene: &Scene<'_>, state: &State) -> Vec<Planned> {
     let kept = state.experiment.as_deref().filter(|_| is_wanted(scene, state));
     let is_going_on = |experiment: &&Arc<Experiment>| {
-        !phase(experiment).completed()
-            && !experiment.spec.terminate
-            && experiment.metadata.deletion_timestamp.is_none()
+        !phase(experiment).completed() && !experiment.spec.terminate && experiment.metadata.deletion_timestamp.is_none()
     };
     let others = scene.observed.experiments.iter().filter(is_going_on).filter(|e| Some(name(e)) != kept);
     others
@@ -96,7 +94,7 @@ pub(crate) fn not_over(scene: &Scene<'_>, state: &State) -> Option<Hold> {
         Some(experiment) if phase(experiment) == Phase::Successful => None,
         Some(experiment) => Some(Hold::ExperimentRunning { experiment: name(experiment).to_owned() }),
         None => Some(Hold::ExperimentRunning {
-            experiment: state.experiment.clone().unwrap_or_else(|| "to be created".to_owned()),
+            experiment: state.experiment.clone().unwrap_or_else(|| base_name(scene, state.step)),
         }),
     }
 }
@@ -130,7 +128,8 @@ pub(crate) fn name(experiment: &Experiment) -> &str {
 
 /// Names of the Services that the templates of an Experiment may have.
 pub(crate) fn services(experiment: &Experiment) -> Vec<String> {
-    let with_service = experiment.spec.templates.iter().filter_map(|template| Some((template, template.service.as_ref()?)));
+    let with_service =
+        experiment.spec.templates.iter().filter_map(|template| Some((template, template.service.as_ref()?)));
     with_service
         .map(|(template, service)| {
             let given = service.name.clone().filter(|name| !name.is_empty());

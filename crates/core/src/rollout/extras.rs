@@ -79,6 +79,11 @@ pub(crate) fn wanted(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> Extra
             extras.hashes.extend(hash.map(|hash| (name.to_owned(), hash)));
         }
     }
+    // What is compared begins at once.
+    if extras.hold.is_some() && extras.shares.keys().all(|name| mesh.share_of(name) == 0) {
+        extras.shares.clear();
+        extras.hashes.clear();
+    }
     extras
 }
 
@@ -133,7 +138,8 @@ pub(crate) fn patch(
     (extras, weight): (&Extras, Option<i32>),
 ) -> Vec<Value> {
     let alone = || {
-        let patch = |weight| set_weights(&routed.raw.object, &routed.raw.version, &routed.routes(), &mesh.sides, weight);
+        let patch =
+            |weight| set_weights(&routed.raw.object, &routed.raw.version, &routed.routes(), &mesh.sides, weight);
         weight.and_then(|weight| patch(weight).ok()).unwrap_or_default()
     };
     let mut operations = operations(scene, mesh, routed, extras);

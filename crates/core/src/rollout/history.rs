@@ -25,9 +25,9 @@ struct Past<'s> {
 
 /// Deletes finished runs and Experiments whose revision is gone, and the oldest ones beyond the limits of `spec.analysis`.
 pub(crate) fn clear_away(scene: &Scene<'_>, state: &State) -> Vec<Planned> {
-    let runs = beyond_limits(scene, past_runs(scene, state)).into_iter().filter_map(|run| {
-        Some(Effect::DeleteAnalysisRun { name: run.name.to_owned(), uid: run.uid? })
-    });
+    let runs = beyond_limits(scene, past_runs(scene, state))
+        .into_iter()
+        .filter_map(|run| Some(Effect::DeleteAnalysisRun { name: run.name.to_owned(), uid: run.uid? }));
     let experiments = beyond_limits(scene, past_experiments(scene, state)).into_iter().filter_map(|experiment| {
         Some(Effect::DeleteExperiment { name: experiment.name.to_owned(), uid: experiment.uid? })
     });

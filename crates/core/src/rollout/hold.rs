@@ -209,10 +209,7 @@ impl fmt::Display for Hold {
                 write!(f, "the routes give the canary {observed} %, {desired} % is wanted")
             }
             Hold::RoutesNotObserved { virtual_service } => {
-                write!(
-                    f,
-                    "VirtualService {virtual_service} does not have the routes of this step yet"
-                )
+                write!(f, "VirtualService {virtual_service} does not have the routes of this step yet")
             }
             Hold::SideNotSwitched { side, hash } => write!(f, "{side} does not yet stand for revision {hash}"),
             Hold::Propagating { change, until } => {

@@ -150,7 +150,10 @@ fn routes_violation(observed: &Observed, mesh: &Mesh<'_>, routed: &Routed<'_>, p
         let object = experiments::without(object, &mesh.services());
         without_weights(&managed::without(&object, &routed.selection.managed))
     };
-    if base != routed.base.len() || foreign_changes(mesh, routed, (&object, &weights)) || ours(&object) != ours(&routed.raw.object) {
+    if base != routed.base.len()
+        || foreign_changes(mesh, routed, (&object, &weights))
+        || ours(&object) != ours(&routed.raw.object)
+    {
         return Some("a route patch would change more than our weights".to_owned());
     }
     if let Some(rule) = extras::violation(observed, mesh, routed, &object) {

@@ -103,7 +103,10 @@ fn weights(weight: Weight, lent: i32, paint: Paint) -> Vec<String> {
         };
         format!("  {name}  {} {desired:>3} %  {routes}", bar(desired, BAR_CELLS, paint))
     };
-    vec![one("canary", shown, weight.observed), one("stable", 100 - lent - shown, weight.observed.map(|w| 100 - lent - w))]
+    vec![
+        one("canary", shown, weight.observed),
+        one("stable", 100 - lent - shown, weight.observed.map(|w| 100 - lent - w)),
+    ]
 }
 
 fn is_of_interest(revision: &Revision) -> bool {
@@ -281,7 +284,12 @@ mod tests {
         };
         let view = RolloutView { experiments: vec![experiment], ..example() };
         let text = lines(&view, Detail::Short, DateTime::UNIX_EPOCH, Paint::PLAIN).join("\n");
-        for part in ["experiment reviews-3-1  ", "baseline             1/2 available  10 %", "canary               1/2 available\n", "compare              "] {
+        for part in [
+            "experiment reviews-3-1  ",
+            "baseline             1/2 available  10 %",
+            "canary               1/2 available\n",
+            "compare              ",
+        ] {
             assert!(text.contains(part), "{text} lacks {part}");
         }
         assert!(text.contains(" 70 %"), "what is lent is not stable's now: {text}");

@@ -9,7 +9,9 @@ use serin_core::rollout::observed::ReplicaSet;
 use serin_core::rollout::parse::parse;
 
 use super::routes::canary_weight;
-use super::{ExperimentView, HoldView, MetricView, PodView, PodsView, Replicas, Revision, Role, RolloutView, Run, Weight};
+use super::{
+    ExperimentView, HoldView, MetricView, PodView, PodsView, Replicas, Revision, Role, RolloutView, Run, Weight,
+};
 
 /// Number of measurements of a metric that are shown.
 const MEASUREMENTS_MAX: usize = 5;

@@ -50,7 +50,9 @@ impl Bench {
     fn is_clean(&self) -> bool {
         let vs = self.get(&VIRTUAL_SERVICES, "checkout").to_string();
         let rule = self.get(&DESTINATION_RULES, "checkout");
-        self.services().is_empty() && !vs.contains("experiment") && rule["spec"]["subsets"].as_array().map(Vec::len) == Some(2)
+        self.services().is_empty()
+            && !vs.contains("experiment")
+            && rule["spec"]["subsets"].as_array().map(Vec::len) == Some(2)
     }
 }
 

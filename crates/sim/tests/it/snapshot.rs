@@ -3,7 +3,8 @@
 use chrono::DateTime;
 use serde_json::{Value, json};
 use serin_sim::cluster::{
-    ANALYSIS_RUNS, Cluster, DESTINATION_RULES, EXPERIMENTS, JOBS, PODS, REPLICA_SETS, ROLLOUTS, Resource, SERVICES, VIRTUAL_SERVICES,
+    ANALYSIS_RUNS, Cluster, DESTINATION_RULES, EXPERIMENTS, JOBS, PODS, REPLICA_SETS, ROLLOUTS, Resource, SERVICES,
+    VIRTUAL_SERVICES,
 };
 
 /// Fields that depend on when something happened, or how many times.

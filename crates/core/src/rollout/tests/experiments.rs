@@ -105,7 +105,8 @@ fn check_end(case: &str, phase: &str, line: &str) {
 
 #[test]
 fn a_bad_end_of_an_experiment_is_one_of_the_update() {
-    let aborted = "Degraded (RolloutAborted: Rollout aborted update to revision 2: Experiment analysis phase is error/failed";
+    let aborted =
+        "Degraded (RolloutAborted: Rollout aborted update to revision 2: Experiment analysis phase is error/failed";
     check_end("a failure aborts", "Failed", &format!("{aborted}: too slow)"));
     check_end("so does an error", "Error", &format!("{aborted}: too slow)"));
     check_end("an inconclusive one waits for a person", "Inconclusive", "Paused (InconclusiveExperiment)");
@@ -148,10 +149,22 @@ fn an_experiment_ends_with_the_step_that_it_is_for() {
     check_terminated("an abort", |world| world.set_status(&json!({"abort": true})));
     check_terminated("a promotion in full", |world| world.set_status(&json!({"promoteFull": true})));
     check_terminated("a client that skips the step", |world| world.set_status(&json!({"currentStepIndex": 2})));
-    check_terminated("a newer version", |world| world.set_image("v3"));
     check_terminated("a rollback", |world| world.set_image("v1"));
     let command = |world: &mut World| world.annotate(labels::PROMOTE, "now");
     check_terminated("a command that skips the step", command);
+}
+
+#[test]
+fn a_newer_version_gets_an_experiment_of_its_own() {
+    let mut world = update(deployed(World::hashes(), &weighted(None)));
+    let old = world.experiments();
+    world.set_image("v3");
+    world.wait(40);
+    let old = old[0].replace("Running", "Successful");
+    let new = format!("web-{}-3-1", world.rs("v3").hash);
+    assert_eq!(world.experiments(), [old, format!("{new} Running")]);
+    assert_eq!(destinations(&world), ["web/stable 70".to_owned(), "web/canary 10".to_owned(), format!("{new}-new 20")]);
+    assert_eq!(world.observed.experiment_pods.len(), 1);
 }
 
 #[test]
@@ -219,9 +232,7 @@ fn the_guard_refuses_weight_for_a_service_without_pods() {
     let mut world = update(deployed(World::hashes(), &weighted(None)));
     world.observed.experiment_pods.clear();
     let raw = world.observed.virtual_services.values().next().expect("one").present().expect("present").clone();
-    let weight = |index: usize, weight: i32| {
-        json!({"op": "replace", "path": format!("/spec/http/0/route/{index}/weight"), "value": weight})
-    };
+    let weight = |index: usize, weight: i32| json!({"op": "replace", "path": format!("/spec/http/0/route/{index}/weight"), "value": weight});
     let spec = parse(&world.observed).expect("a valid spec");
     let mesh = Mesh::read(&world.observed, &spec).expect("a mesh");
     let refusal = |patch: Vec<Value>| {
@@ -271,7 +282,12 @@ fn a_step_that_cannot_run_is_refused_with_its_field() {
     let needs = "Experiment template weight cannot be set unless TrafficRouting is enabled";
     check_refused("a weight without routing", World::basic(), &weight(5), needs);
     check_refused("a weight that is none", World::hashes(), &weight(101), "weight needs to be between 0 and 100");
-    check_refused("more than there is beside the canary", World::hashes(), &weight(80), "together they must not exceed 100");
+    check_refused(
+        "more than there is beside the canary",
+        World::hashes(),
+        &weight(80),
+        "together they must not exceed 100",
+    );
     check_refused("a weight for pods without port", World::hashes(), &weight(5), "a weight needs a Service");
     let twice = json!({"templates": [{"name": "a", "specRef": "canary"}, {"name": "a", "specRef": "stable"}]});
     check_refused("a name twice", World::basic(), &twice, "the name is there twice");

@@ -283,8 +283,7 @@ impl World {
         for _ in 0..TURNS_MAX {
             let plan = self.turn();
             let soon = self.observed.now + self.observed.settings.propagation + TimeDelta::seconds(2);
-            let is_quiet =
-                plan.status.is_none() && plan.effects.is_empty() && plan.events.is_empty() && !self.is_busy;
+            let is_quiet = plan.status.is_none() && plan.effects.is_empty() && plan.events.is_empty() && !self.is_busy;
             if is_quiet && plan.wake.as_ref().is_none_or(|wake| wake.at > soon) {
                 return plan;
             }
