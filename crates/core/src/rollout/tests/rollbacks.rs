@@ -172,7 +172,8 @@ fn a_return_outside_the_window_runs_all_steps_and_is_told_as_a_rollback() {
     world.settle();
     assert_eq!(outcome(&world), "RolledBack, running");
     for _ in 0..2 {
-        world.report(&world.runs().last().expect("a run").to_string(), "Successful", "");
+        let run = (*world.runs().last().expect("a run")).to_owned();
+        world.report(&run, "Successful", "");
         world.set_status(&json!({"pauseConditions": null}));
         world.settle();
     }
