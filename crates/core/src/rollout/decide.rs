@@ -10,7 +10,8 @@ use super::mesh::Mesh;
 use super::scene::Scene;
 use super::state::State;
 use super::{
-    blue_green, children, commands, history, invalid, left_behind, overwritten, runs, safety, status, steps, traffic, wake,
+    blue_green, children, commands, history, invalid, left_behind, overwritten, runs, safety, status, steps, traffic,
+    wake,
 };
 
 /// What should happen to a Rollout next.
@@ -38,8 +39,7 @@ fn first_sight(observed: &Observed) -> Option<Event> {
     let metadata = &observed.rollout.metadata;
     let is_known = observed.rollout.status.as_ref().is_some_and(|status| status.observed_generation.is_some());
     let name = |part: &Option<String>| part.clone().unwrap_or_default();
-    let message =
-        format!("Rollout resource added to informer: {}/{}", name(&metadata.namespace), name(&metadata.name));
+    let message = format!("Rollout resource added to informer: {}/{}", name(&metadata.namespace), name(&metadata.name));
     (!is_known).then(|| Event::normal("RolloutAddedToInformer", message))
 }
 

@@ -26,7 +26,10 @@ fn world(make: fn() -> World) -> World {
     make().canary(&managed).steps(&steps)
 }
 
-const WORLDS: [(&str, fn() -> World); 4] =
+/// A kind of world by its name.
+type Named = (&'static str, fn() -> World);
+
+const WORLDS: [Named; 4] =
     [("hashes", World::hashes), ("roles", World::roles), ("services", World::services), ("both", World::both)];
 
 /// Names of the routes, and the canary's weight in each that splits.
