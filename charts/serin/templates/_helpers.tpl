@@ -61,6 +61,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch]
+# workloadRef.scaleDown.
+- apiGroups: [apps]
+  resources: [deployments/scale]
+  verbs: [patch]
 - apiGroups: [""]
   resources: [podtemplates]
   verbs: [get, list, watch]
@@ -68,6 +72,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch, patch]
+# spec.restartAt: disruption budgets have the last word.
+- apiGroups: [""]
+  resources: [pods/eviction]
+  verbs: [create]
 # The selector of host-level splitting.
 - apiGroups: [""]
   resources: [services]

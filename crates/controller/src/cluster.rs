@@ -94,6 +94,21 @@ impl Cluster {
                 self.send(Call::new("patch", &resource, name, operation), Method::PATCH, &path, Body::JsonPatch(&body))
                     .await
             }
+            Verb::Scale { replicas } => {
+                let patch = json!({"spec": {"replicas": replicas}});
+                self.merge_patch(&resource, name, "/scale", &patch).await
+            }
+            Verb::Evict { uid } => {
+                let operation = format!("evict {} {name}", resource.kind);
+                let body = json!({
+                    "apiVersion": "policy/v1",
+                    "kind": "Eviction",
+                    "metadata": {"name": name.name, "namespace": name.namespace},
+                    "deleteOptions": {"preconditions": {"uid": uid}},
+                });
+                let path = format!("{}/eviction", resource.path(name));
+                self.send(Call::new("evict", &resource, name, operation), Method::POST, &path, Body::Json(&body)).await
+            }
             Verb::Delete { uid } => {
                 let operation = format!("delete {} {name}", resource.kind);
                 let body = json!({
@@ -139,7 +154,7 @@ impl Cluster {
         self.send(Call::new("update", resource, name, operation), Method::PUT, &path, Body::Json(object)).await
     }
 
-    /// Changes an object, or with `/status` its status, by a JSON merge patch (RFC 7386).
+    /// Changes an object, or a subresource such as `/status` or `/scale`, by a JSON merge patch (RFC 7386).
     ///
     /// # Errors
     /// Whatever the API server says, and what it does not say in time.
@@ -150,8 +165,8 @@ impl Cluster {
         subresource: &str,
         patch: &Value,
     ) -> Result<Value, Error> {
-        let what = if subresource.is_empty() { "" } else { "status of " };
-        let operation = format!("patch {what}{} {name}", resource.kind);
+        let part = subresource.strip_prefix('/').map(|part| format!("{part} of ")).unwrap_or_default();
+        let operation = format!("patch {part}{} {name}", resource.kind);
         let path = format!("{}{subresource}", resource.path(name));
         self.send(Call::new("patch", resource, name, operation), Method::PATCH, &path, Body::MergePatch(patch)).await
     }
@@ -216,6 +231,7 @@ pub fn kind_of(target: Target) -> Kind {
         Target::Rollout => Kind::Rollout,
         Target::ReplicaSet => Kind::ReplicaSet,
         Target::Pod => Kind::Pod,
+        Target::Deployment => Kind::Deployment,
         Target::Service => Kind::Service,
         Target::VirtualService => Kind::VirtualService,
         Target::DestinationRule => Kind::DestinationRule,

@@ -241,6 +241,9 @@ impl Engine {
             let object = (written.kind, written.name.clone());
             state.ledger.wrote(&orders.subject.key, object, written.mark.clone(), now);
         }
+        for name in &report.names_taken {
+            state.caches.note_taken(orders.subject.key.object(), name);
+        }
         report
     }
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use serin_api::labels;
 use serin_core::analysis::sample::Sample;
-use serin_core::plan::{Event, Verb, Wake, Write};
+use serin_core::plan::{Event, Target, Verb, Wake, Write};
 
 use crate::change::{Key, Kind, ObjectName};
 use crate::cluster::{Cluster, kind_of};
@@ -30,6 +30,8 @@ pub struct Report {
     pub writes: Vec<Written>,
     /// What became of Jobs that the API server will not have, as the ends of their measurements.
     pub refused: Vec<Sample>,
+    /// Names of ReplicaSets that could not be created because somebody else has them.
+    pub names_taken: Vec<String>,
     /// Number of events published.
     pub events: usize,
 }
@@ -57,7 +59,7 @@ pub struct Written {
     pub kind: Kind,
     /// Namespace and name.
     pub name: ObjectName,
-    /// `create`, `patch` or `delete`.
+    /// `create`, `patch`, `delete` or `evict`.
     pub verb: &'static str,
     /// What the caches have to show before the next decision.
     pub mark: Mark,
@@ -73,6 +75,8 @@ impl Report {
                 wake.map_or(Next::OnChange, |wake| Next::At(if wake.at > now { wake.at } else { now + WAKE_AFTER_MIN }))
             }
             Outcome::Conflict { .. } => Next::Retry(Backoff::Conflict),
+            // The next decision takes another name.
+            Outcome::Failed(_) if !self.names_taken.is_empty() => Next::Retry(Backoff::Conflict),
             Outcome::Failed(error) => match wake.filter(|wake| wake.at > now) {
                 Some(wake) => Next::RetryBy(error.backoff(), wake.at),
                 None => Next::Retry(error.backoff()),
@@ -99,6 +103,7 @@ impl Executor {
             status_written: false,
             writes: Vec::new(),
             refused: Vec::new(),
+            names_taken: Vec::new(),
             events: 0,
         };
         if let Some(patch) = &orders.status {
@@ -112,12 +117,26 @@ impl Executor {
         }
         let mut told = Vec::new();
         for order in &orders.effects {
-            match self.bring_about(&orders.subject, &order.write).await {
-                Ok(written) => {
+            let done = match &order.write.verb {
+                Verb::Evict { uid } => self.evict(&orders.subject, &order.write, uid).await,
+                Verb::Create(_)
+                | Verb::MergePatch(_)
+                | Verb::JsonPatch(_)
+                | Verb::Scale { .. }
+                | Verb::Delete { .. } => self.bring_about(&orders.subject, &order.write).await.map(Some),
+            };
+            match done {
+                Ok(Some(written)) => {
                     report.writes.push(written);
                     told.extend(&order.event);
                 }
+                Ok(None) => {}
                 Err(outcome) => {
+                    if order.write.target == Target::ReplicaSet
+                        && matches!(outcome, Outcome::Failed(Error::NameTaken { .. }))
+                    {
+                        report.names_taken.push(order.write.name.clone());
+                    }
                     report.outcome = outcome;
                     break;
                 }
@@ -181,8 +200,10 @@ impl Executor {
         let error = match self.cluster.write(write, &name).await {
             Ok(object) => {
                 return Ok(match &write.verb {
-                    Verb::Delete { uid } => deleted(kind, &name, uid),
-                    Verb::Create(_) | Verb::MergePatch(_) | Verb::JsonPatch(_) => written(kind, &name, verb, &object),
+                    Verb::Delete { uid } | Verb::Evict { uid } => deleted(kind, &name, uid),
+                    Verb::Create(_) | Verb::MergePatch(_) | Verb::JsonPatch(_) | Verb::Scale { .. } => {
+                        written(kind, &name, verb, &object)
+                    }
                 });
             }
             Err(error) => error,
@@ -191,7 +212,7 @@ impl Executor {
         match (&write.verb, error.code()) {
             (Verb::Delete { uid }, Some(404 | 409)) => Ok(deleted(kind, &name, uid)),
             (Verb::Create(object), Some(409)) => self.already_exists(write, &name, object).await,
-            (Verb::MergePatch(_) | Verb::JsonPatch(_), Some(404 | 409)) => Err(conflict()),
+            (Verb::MergePatch(_) | Verb::JsonPatch(_) | Verb::Scale { .. }, Some(404 | 409)) => Err(conflict()),
             // A failed `test` of a JSON patch is answered with 422.
             (Verb::JsonPatch(_), Some(422)) => Err(conflict()),
             (_, Some(_) | None) => Err(Outcome::Failed(error)),
@@ -224,7 +245,7 @@ impl Executor {
         Err(Outcome::Failed(Error::NameTaken { operation: format!("create {kind} {name}"), owner }))
     }
 
-    fn check_leadership(&self) -> Result<(), Outcome> {
+    pub(crate) fn check_leadership(&self) -> Result<(), Outcome> {
         if self.leadership.may_write() { Ok(()) } else { Err(Outcome::Fenced) }
     }
 }
@@ -238,20 +259,21 @@ fn template_hash(object: &Value) -> Option<&str> {
     object.get("metadata")?.get("labels")?.get(labels::POD_TEMPLATE_HASH)?.as_str()
 }
 
-fn written(kind: Kind, name: &ObjectName, verb: &'static str, object: &Value) -> Written {
+pub(crate) fn written(kind: Kind, name: &ObjectName, verb: &'static str, object: &Value) -> Written {
     let version = object.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default();
     Written { kind, name: name.clone(), verb, mark: Mark::Version(version.to_owned()) }
 }
 
-fn deleted(kind: Kind, name: &ObjectName, uid: &str) -> Written {
+pub(crate) fn deleted(kind: Kind, name: &ObjectName, uid: &str) -> Written {
     Written { kind, name: name.clone(), verb: "delete", mark: Mark::Gone(uid.to_owned()) }
 }
 
 fn verb_name(verb: &Verb) -> &'static str {
     match verb {
         Verb::Create(_) => "create",
-        Verb::MergePatch(_) | Verb::JsonPatch(_) => "patch",
+        Verb::MergePatch(_) | Verb::JsonPatch(_) | Verb::Scale { .. } => "patch",
         Verb::Delete { .. } => "delete",
+        Verb::Evict { .. } => "evict",
     }
 }
 

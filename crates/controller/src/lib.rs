@@ -20,6 +20,7 @@ pub mod decision;
 pub mod engine;
 pub mod error;
 pub mod events;
+mod evict;
 pub mod execute;
 #[cfg(test)]
 mod fake;

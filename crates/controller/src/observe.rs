@@ -61,6 +61,8 @@ pub fn observe_rollout(
         left_behind: caches.left_behind_by(name),
         templates: caches.templates_of(name),
         analysis_runs: caches.runs_of(name),
+        names_taken: caches.names_taken(name),
+        rivals: caches.rivals_of(name),
         settings: settings.clone(),
     };
     Sight::Seen(Seen { observed, status: subject.status })

@@ -72,6 +72,20 @@ pub enum Effect {
         /// Annotations to set, or with `None` to remove.
         annotations: BTreeMap<String, Option<String>>,
     },
+    /// Asks for a pod to be evicted; a disruption budget may refuse it, which is no failure.
+    EvictPod {
+        /// Name of the pod.
+        name: String,
+        /// Its UID, a precondition.
+        uid: String,
+    },
+    /// Changes the size of the Deployment that the Rollout refers to.
+    ScaleDeployment {
+        /// Name of the Deployment.
+        name: String,
+        /// Number of pods wanted.
+        replicas: i32,
+    },
     /// Sets weights of a VirtualService.
     ApplyRoutes {
         /// Namespace of the VirtualService, which need not be the Rollout's.
@@ -139,6 +153,8 @@ pub enum Target {
     ReplicaSet,
     /// core Pod.
     Pod,
+    /// apps Deployment.
+    Deployment,
     /// core Service.
     Service,
     /// networking.istio.io VirtualService.
@@ -164,7 +180,7 @@ pub struct Write {
     pub verb: Verb,
 }
 
-/// The four requests that effects are made of.
+/// The six requests that effects are made of.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verb {
     /// POST of a whole object. AlreadyExists with the same owner counts as done.
@@ -173,6 +189,16 @@ pub enum Verb {
     MergePatch(Value),
     /// PATCH with `application/json-patch+json`; a failed `test` is a conflict.
     JsonPatch(Vec<Value>),
+    /// PATCH of the subresource `scale`, which changes the number of pods and nothing else.
+    Scale {
+        /// Number of pods wanted.
+        replicas: i32,
+    },
+    /// POST of an eviction with a UID precondition. NotFound counts as done; 429, by which disruption budgets refuse, too.
+    Evict {
+        /// UID that the pod must have.
+        uid: String,
+    },
     /// DELETE with a UID precondition, in the background. NotFound counts as done.
     Delete {
         /// UID that the object must have.
@@ -217,6 +243,10 @@ impl Effect {
                 name,
                 Verb::MergePatch(json!({"metadata": {"uid": uid, "labels": labels, "annotations": annotations}})),
             ),
+            Effect::EvictPod { name, uid } => own(Target::Pod, name, Verb::Evict { uid: uid.clone() }),
+            Effect::ScaleDeployment { name, replicas } => {
+                own(Target::Deployment, name, Verb::Scale { replicas: *replicas })
+            }
             Effect::ApplyRoutes { namespace, name, patch } => Write {
                 target: Target::VirtualService,
                 namespace: Some(namespace.clone()),

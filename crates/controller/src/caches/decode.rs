@@ -109,6 +109,7 @@ pub(super) fn replica_set(object: &Value) -> ReplicaSet {
         created: time(metadata, "creationTimestamp").unwrap_or(DateTime::UNIX_EPOCH),
         deleting: metadata.get("deletionTimestamp").is_some_and(|t| !t.is_null()),
         settled: integer(status, "observedGeneration") >= integer(metadata, "generation"),
+        min_ready_seconds: to_i32(integer(spec, "minReadySeconds")),
         replicas: spec.get("replicas").and_then(Value::as_i64).map_or(1, to_i32),
         replicas_actual: to_i32(integer(status, "replicas")),
         replicas_ready: to_i32(integer(status, "readyReplicas")),
@@ -129,6 +130,7 @@ pub(super) fn pod(object: &Value, replica_set: String, now: DateTime<Utc>) -> Po
         name: text(metadata, "name"),
         uid: text(metadata, "uid"),
         replica_set,
+        created: time(metadata, "creationTimestamp").unwrap_or(DateTime::UNIX_EPOCH),
         labels: labels_of(object),
         annotations: annotations_of(metadata),
         ready: true_condition(status, "Ready").is_some(),
@@ -151,6 +153,8 @@ pub(super) fn workload(kind: Kind, object: &Value) -> Found<Workload> {
         template: template.clone(),
         selector: selector.cloned().unwrap_or(Value::Null),
         generation: object.get("metadata").map_or(0, |metadata| integer(metadata, "generation")),
+        replicas: (kind == Kind::Deployment)
+            .then(|| object.pointer("/spec/replicas").and_then(Value::as_i64).map_or(1, to_i32)),
     })
 }
 

@@ -26,8 +26,13 @@ impl Caches {
             tracing::warn!(rollout = %identity.name, %field, "a malformed field was left out");
         }
         let name = identity.name;
-        self.forget_rollout(&name);
         let references = references::references_of(&rollout);
+        if self.rollouts.get(&name).is_none_or(|old| old.references != references) {
+            self.forget_rollout(&name, keys);
+            self.concerned_by_rival(&name, &references, keys);
+        } else {
+            self.forget_rollout(&name, &mut BTreeSet::new());
+        }
         for reference in references.iter(&name.namespace) {
             self.referrers.insert(reference, name.clone());
         }
@@ -39,8 +44,9 @@ impl Caches {
         keys.insert(Key::Rollout(name));
     }
 
-    pub(super) fn forget_rollout(&mut self, name: &ObjectName) {
+    pub(super) fn forget_rollout(&mut self, name: &ObjectName, keys: &mut BTreeSet<Key>) {
         if let Some(old) = self.rollouts.remove(name) {
+            self.concerned_by_rival(name, &old.references, keys);
             for reference in old.references.iter(&name.namespace) {
                 self.referrers.remove(&reference, name);
             }

@@ -7,6 +7,7 @@ mod enter;
 mod jobs;
 mod read;
 mod references;
+mod relations;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,6 +61,8 @@ pub struct Caches {
     set_by: Index<ObjectName, Reference>,
     /// Templates by the templates that they include.
     including: Index<Reference, Reference>,
+    /// Names of ReplicaSets that a Rollout wanted and somebody else has.
+    taken: Index<ObjectName, String>,
 }
 
 #[derive(Debug)]
@@ -213,7 +216,8 @@ impl Caches {
         match kind {
             Kind::Rollout => {
                 if self.rollouts.contains_key(name) {
-                    self.forget_rollout(name);
+                    self.forget_rollout(name, keys);
+                    self.taken.remove_all(name);
                     keys.insert(Key::Rollout(name.clone()));
                 }
             }

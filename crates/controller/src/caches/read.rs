@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde_json::Value;
 use serin_api::{AnalysisRun, Rollout, labels};
 use serin_core::analysis::job::Job;
-use serin_core::rollout::observed::{Found, LeftBehind, Pod, Raw, ReplicaSet, Template, TemplateKey, VirtualServiceKey, Workload};
+use serin_core::rollout::observed::{
+    Found, LeftBehind, Pod, Raw, ReplicaSet, Template, TemplateKey, VirtualServiceKey, Workload,
+};
 
 use super::references::{Reference, template_key, template_reference};
 use super::{Caches, RolloutEntry, View};

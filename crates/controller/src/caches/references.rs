@@ -142,6 +142,10 @@ impl<K: Ord + Clone, V: Ord + Clone> Index<K, V> {
         }
     }
 
+    pub(crate) fn remove_all(&mut self, key: &K) {
+        self.entries.remove(key);
+    }
+
     pub(crate) fn get(&self, key: &K) -> impl Iterator<Item = &V> {
         self.entries.get(key).into_iter().flatten()
     }

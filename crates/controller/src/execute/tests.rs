@@ -168,7 +168,14 @@ fn answers_are_sorted_by_what_they_mean() {
 #[test]
 fn a_wake_up_that_is_due_already_does_not_spin() {
     let (done, now) = (Outcome::Done, DateTime::UNIX_EPOCH);
-    let report = Report { outcome: done, status_written: false, writes: Vec::new(), refused: Vec::new(), events: 0 };
+    let report = Report {
+        outcome: done,
+        status_written: false,
+        writes: Vec::new(),
+        refused: Vec::new(),
+        names_taken: Vec::new(),
+        events: 0,
+    };
     let wake = |seconds| Wake { at: now + TimeDelta::seconds(seconds), why: String::new() };
     assert_eq!(report.next(Some(&wake(5)), now), Next::At(now + TimeDelta::seconds(5)));
     assert_eq!(report.next(Some(&wake(0)), now), Next::At(now + TimeDelta::seconds(1)));

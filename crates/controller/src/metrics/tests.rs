@@ -68,6 +68,8 @@ fn decision() -> Decision {
         left_behind: Vec::new(),
         templates: BTreeMap::new(),
         analysis_runs: Vec::new(),
+        names_taken: std::collections::BTreeSet::new(),
+        rivals: Vec::new(),
         settings: rollout::observed::Settings::default(),
     };
     let facts = rollout::Facts { weight_desired: Some(20), weight_observed: Some(10), ..rollout::Facts::default() };
@@ -126,8 +128,14 @@ fn templates_are_listed_while_they_exist() {
 #[test]
 fn who_overwrites_is_counted_by_name_within_bounds_and_forgotten_with_the_rollout() {
     let (metrics, key) = (Metrics::new(), Key::rollout("shop", "web"));
-    let report =
-        Report { outcome: Outcome::Done, status_written: true, writes: Vec::new(), refused: Vec::new(), events: 0 };
+    let report = Report {
+        outcome: Outcome::Done,
+        status_written: true,
+        writes: Vec::new(),
+        refused: Vec::new(),
+        names_taken: Vec::new(),
+        events: 0,
+    };
     let overwrite = |manager: &str| {
         let Decision::Rollout { observed, mut plan } = decision() else { panic!("it is about a Rollout") };
         plan.facts.overwritten = vec![rollout::Overwritten {

@@ -4,6 +4,7 @@ use crate::rollout::observed::ReplicaSet;
 use crate::rollout::parse::Spec;
 
 use super::replicas::{Size, canary_wanted};
+use super::rollback::is_hurried;
 use super::scene::Scene;
 use super::state::State;
 
@@ -46,7 +47,7 @@ fn wanted(scene: &Scene<'_>, state: &State) -> Counts {
     if state.aborted.is_some() {
         return Counts { canary: 0, stable: spec.replicas };
     }
-    if state.promote_full {
+    if is_hurried(scene, state) {
         return Counts { canary: spec.replicas, stable: 0 };
     }
     let counts = closest(spec.replicas, surge_max(spec), state.weight_of_step(spec));

@@ -9,14 +9,21 @@ use serin_api::labels;
 use crate::plan::{Effect, Event, Planned};
 use crate::rollout::observed::ReplicaSet;
 
+use super::affinity;
 use super::metadata::{inject, wanted};
 use super::replicas::{Size, canary_wanted, sizes};
 use super::scene::Scene;
 use super::state::State;
 
 /// Annotations of the Rollout that are its own, and not copied to its ReplicaSets.
-const NOT_COPIED: [&str; 5] =
-    [labels::LAST_APPLIED, labels::REVISION, labels::REVISION_HISTORY, labels::DESIRED_REPLICAS, labels::NOTIFIED];
+const NOT_COPIED: [&str; 6] = [
+    labels::LAST_APPLIED,
+    labels::REVISION,
+    labels::REVISION_HISTORY,
+    labels::DESIRED_REPLICAS,
+    labels::NOTIFIED,
+    labels::WORKLOAD_GENERATION,
+];
 /// Prefix of annotations that speak to this controller about the Rollout alone.
 const OWN_PREFIX: &str = "serin.dev/";
 
@@ -25,20 +32,14 @@ pub(crate) fn establish(scene: &Scene<'_>, state: &mut State) -> Vec<Planned> {
     let mut effects = Vec::new();
     let number = scene.revision.number.to_string();
     let rollout = &scene.observed.rollout;
-    let recorded = |key: &str| rollout.metadata.annotations.as_ref().and_then(|annotations| annotations.get(key));
     if !scene.spec.replicas_given {
         effects.push(quiet(Effect::SetRolloutReplicas { replicas: scene.spec.replicas }));
     }
-    let mut annotations = BTreeMap::new();
-    let is_new = recorded(labels::REVISION) != Some(&number);
+    let recorded = rollout.metadata.annotations.as_ref().and_then(|annotations| annotations.get(labels::REVISION));
+    let is_new = recorded != Some(&number);
+    let mut annotations = note_workload(scene);
     if is_new {
         annotations.insert(labels::REVISION.to_owned(), number.clone());
-    }
-    // Argo CD takes a workload for unobserved until this annotation agrees with the status.
-    let workload = scene.observed.workload.as_ref().and_then(|found| found.present());
-    let generation = workload.map(|workload| workload.generation.to_string());
-    if let Some(generation) = generation.filter(|wanted| recorded(labels::WORKLOAD_GENERATION) != Some(wanted)) {
-        annotations.insert(labels::WORKLOAD_GENERATION.to_owned(), generation);
     }
     if !annotations.is_empty() {
         let event = Event::normal("RolloutUpdated", format!("Rollout updated to revision {number}"));
@@ -51,6 +52,32 @@ pub(crate) fn establish(scene: &Scene<'_>, state: &mut State) -> Vec<Planned> {
     }
     effects.extend(adopt(scene));
     effects
+}
+
+/// Clients hold the generation of the workload that the Rollout has in its annotation against the one in its status.
+fn note_workload(scene: &Scene<'_>) -> BTreeMap<String, String> {
+    let Some(workload) = scene.observed.workload.as_ref().and_then(|found| found.present()) else {
+        return BTreeMap::new();
+    };
+    let annotations = scene.observed.rollout.metadata.annotations.as_ref();
+    let recorded = annotations.and_then(|annotations| annotations.get(labels::WORKLOAD_GENERATION));
+    let generation = workload.generation.to_string();
+    if recorded == Some(&generation) {
+        return BTreeMap::new();
+    }
+    BTreeMap::from([(labels::WORKLOAD_GENERATION.to_owned(), generation)])
+}
+
+/// What gives the ReplicaSets in use the `minReadySeconds` of the spec; it belongs to no revision.
+pub(crate) fn follow_spec(scene: &Scene<'_>, state: &State) -> Vec<Planned> {
+    let seconds = scene.spec.min_ready_seconds;
+    let differing = scene.owned().filter(|rs| state.is_current_or_stable(rs) && rs.min_ready_seconds != seconds);
+    let patch = |rs: &ReplicaSet| Effect::PatchReplicaSet {
+        name: rs.name.clone(),
+        uid: rs.uid.clone(),
+        patch: json!({"spec": {"minReadySeconds": seconds}}),
+    };
+    differing.map(|rs| quiet(patch(rs))).collect()
 }
 
 /// Orphans that match the selector are taken over, as what a Rollout of the same name left behind.
@@ -159,7 +186,8 @@ fn object(scene: &Scene<'_>, state: &State, replicas: i32) -> Value {
     let canary = &scene.spec.canary;
     let is_canary = !state.is_initial() && !state.is_promoted();
     let metadata = if is_canary { &canary.canary_metadata } else { &canary.stable_metadata };
-    let (mut template, mut annotations) = inject(&scene.spec.template, metadata);
+    let (template, mut annotations) = inject(&scene.spec.template, metadata);
+    let mut template = affinity::inject(scene, state, &template);
     let mut pod_labels = template.pointer("/metadata/labels").and_then(Value::as_object).cloned().unwrap_or_default();
     pod_labels.insert(labels::POD_TEMPLATE_HASH.to_owned(), json!(hash));
     if template.is_object() {

@@ -6,6 +6,7 @@ use serin_api::{Condition, Time};
 use super::blue_green;
 use super::deadline::{self, Deadline};
 use super::replicas::is_fully_available;
+use super::rivals;
 use super::scene::Scene;
 use super::state::State;
 
@@ -33,6 +34,7 @@ pub(crate) fn compute(
         paused(scene, state, before),
         Some(completed(scene, state)),
         Some(health(healthy)),
+        rivals::condition(scene),
     ];
     let now = scene.observed.now;
     let progressed_at = state.progressed_at.unwrap_or(now);

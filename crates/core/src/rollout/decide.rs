@@ -10,7 +10,8 @@ use super::mesh::Mesh;
 use super::scene::Scene;
 use super::state::State;
 use super::{
-    blue_green, children, commands, history, invalid, left_behind, overwritten, runs, safety, status, steps, traffic, wake,
+    affinity, blue_green, children, commands, history, invalid, left_behind, overwritten, ping_pong, restart, rivals,
+    runs, safety, status, steps, traffic, wake, workload,
 };
 
 /// What should happen to a Rollout next.
@@ -38,14 +39,13 @@ fn first_sight(observed: &Observed) -> Option<Event> {
     let metadata = &observed.rollout.metadata;
     let is_known = observed.rollout.status.as_ref().is_some_and(|status| status.observed_generation.is_some());
     let name = |part: &Option<String>| part.clone().unwrap_or_default();
-    let message =
-        format!("Rollout resource added to informer: {}/{}", name(&metadata.namespace), name(&metadata.name));
+    let message = format!("Rollout resource added to informer: {}/{}", name(&metadata.namespace), name(&metadata.name));
     (!is_known).then(|| Event::normal("RolloutAddedToInformer", message))
 }
 
 /// State → commands → analysis results → deadline → steps → children, traffic, runs → status.
 fn decide_valid(observed: &Observed, spec: &Spec) -> Plan {
-    let scene = Scene::new(observed, spec);
+    let mut scene = Scene::new(observed, spec);
     let mut state = State::read(&scene);
     commands::heed_clients(&scene, &mut state);
     commands::carry_out(&scene, &mut state);
@@ -56,9 +56,15 @@ fn decide_valid(observed: &Observed, spec: &Spec) -> Plan {
         Some(services) => blue_green::advance(&scene, &mut state, services),
         None => steps::advance(&scene, &mut state),
     };
+    // What is done from here on counts on the roles that the Services have after a promotion.
+    let swapped = ping_pong::swapped(&scene, &state);
+    if let Some(spec) = &swapped {
+        scene = Scene::new(observed, spec);
+    }
     let effects = effects(&scene, &mut state, &mut holds);
     let deadline = if state.is_promoted() { Deadline::NotRunning } else { deadline };
     let facts = facts(&scene, &state);
+    state.events.extend(rivals::news(&scene));
     state.events.extend(overwritten::events(&scene, &state, &facts.overwritten));
     let after = status::compute(&scene, &state, &deadline, &holds);
     let events = std::mem::take(&mut state.events);
@@ -95,6 +101,8 @@ fn take_deadline(scene: &Scene<'_>, state: &mut State) -> Deadline {
 fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<Planned> {
     let mut effects = left_behind::lift(scene);
     effects.extend(children::establish(scene, state));
+    effects.extend(affinity::refresh(scene, state));
+    effects.extend(children::follow_spec(scene, state));
     let (growing, shrinking) = children::resize(scene, state);
     // Templates come before sizes: the next pod is to be born in its role.
     effects.extend(children::relabel(scene, state));
@@ -111,6 +119,9 @@ fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<P
     effects.extend(runs::start_and_end(scene, state, holds));
     effects.extend(history::clear_away(scene, state));
     effects.extend(children::forget(scene, state));
+    effects.extend(workload::scale_down(scene, state));
+    // What a budget may refuse comes last, so that nothing waits for it.
+    effects.extend(restart::plan(scene, state, holds));
     effects
 }
 

@@ -102,6 +102,11 @@ pub enum Hold {
         /// What failed.
         message: String,
     },
+    /// Pods that are older than `spec.restartAt` are left.
+    Restarting {
+        /// How many.
+        left: usize,
+    },
     /// An object that the spec names is not there.
     MissingObject {
         /// Kind and name.
@@ -138,6 +143,7 @@ impl Hold {
             Hold::AnalysisRunning { .. } => "AnalysisRunning",
             Hold::NoData { .. } => "NoData",
             Hold::SourceDown { .. } => "SourceDown",
+            Hold::Restarting { .. } => "Restarting",
             Hold::MissingObject { .. } => "MissingObject",
             Hold::ReplicaSetNotSettled { .. } => "ReplicaSetNotSettled",
             Hold::UnsafePlan { .. } => "UnsafePlan",
@@ -162,6 +168,7 @@ impl Hold {
             | Hold::SideNotSwitched { .. }
             | Hold::Propagating { .. }
             | Hold::AnalysisRunning { .. }
+            | Hold::Restarting { .. }
             | Hold::MissingObject { .. }
             | Hold::ReplicaSetNotSettled { .. }
             | Hold::UnsafePlan { .. } => false,
@@ -220,6 +227,7 @@ impl fmt::Display for Hold {
                     "the source of metric {metric} of {run} cannot be asked ({message}); the step waits, nothing is rolled back"
                 )
             }
+            Hold::Restarting { left } => write!(f, "{left} pods are left to restart"),
             Hold::MissingObject { object } => write!(f, "{object} does not exist"),
             Hold::ReplicaSetNotSettled { replica_set } => {
                 write!(f, "ReplicaSet {replica_set} has not caught up with its spec")

@@ -14,6 +14,7 @@ use crate::rollout::Hold;
 
 use super::mesh::{Mesh, Role, Routed};
 use super::replicas::canary_wanted;
+use super::rollback::is_hurried;
 use super::scene::Scene;
 use super::state::State;
 use super::traffic::is_stripped;
@@ -45,7 +46,7 @@ pub(crate) fn wanted(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> Manag
 
 /// The routes of the steps so far; none without an update under way.
 fn asked_for(scene: &Scene<'_>, state: &State) -> Vec<ManagedRoute> {
-    let is_under_way = state.is_updating() && !state.promote_full;
+    let is_under_way = state.is_updating() && !is_hurried(scene, state);
     // Whoever wants no canary pods at all wants nobody to be sent to them.
     if !is_under_way || canary_wanted(scene, state) == 0 {
         return Vec::new();

@@ -2,6 +2,7 @@
 //!
 //! Read [`decide`] first; it calls the other files in the order in which they matter.
 
+mod affinity;
 mod basic;
 mod blue_green;
 mod children;
@@ -9,6 +10,7 @@ mod commands;
 mod conditions;
 mod deadline;
 mod decide;
+mod duration;
 mod handover;
 mod history;
 pub mod hold;
@@ -21,8 +23,12 @@ pub mod observed;
 mod overwritten;
 pub mod parse;
 mod phase;
+mod ping_pong;
 mod replicas;
+mod restart;
 mod revision;
+mod rivals;
+mod rollback;
 mod run_object;
 mod runs;
 mod safety;
@@ -35,6 +41,7 @@ pub mod template;
 mod traffic;
 mod wake;
 mod wire;
+mod workload;
 
 pub use decide::decide;
 pub use hold::Hold;

@@ -1,6 +1,6 @@
 //! Everything that a decision about one Rollout may know, taken at one moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -8,6 +8,7 @@ use serde_json::Value;
 use serin_api::{AnalysisRun, AnalysisTemplateSpec, Rollout};
 
 use crate::analysis::sample::Semantics;
+use crate::istio::Selection;
 
 /// The input of `decide`: immutable, and complete.
 #[derive(Clone, Debug)]
@@ -34,8 +35,23 @@ pub struct Observed {
     pub templates: BTreeMap<TemplateKey, Found<Template>>,
     /// AnalysisRuns that this Rollout controls.
     pub analysis_runs: Vec<Arc<AnalysisRun>>,
+    /// Names of ReplicaSets that somebody else has; an attempt to create one showed it.
+    pub names_taken: BTreeSet<String>,
+    /// Other Rollouts that name a VirtualService or the DestinationRule that this one names.
+    pub rivals: Vec<Rival>,
     /// How this controller is set up.
     pub settings: Settings,
+}
+
+/// Another Rollout that names an Istio object which this one names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rival {
+    /// Its namespace and name, as `namespace/name`.
+    pub name: String,
+    /// Its routes, by VirtualService.
+    pub routes: BTreeMap<VirtualServiceKey, Selection>,
+    /// Its subsets of the DestinationRule that this Rollout names.
+    pub subsets: BTreeSet<String>,
 }
 
 /// An object that the spec refers to.
@@ -150,6 +166,8 @@ pub struct Workload {
     pub selector: Value,
     /// `metadata.generation`, kept in `status.workloadObservedGeneration`.
     pub generation: i64,
+    /// Pods that a Deployment asks for; `None` for other kinds.
+    pub replicas: Option<i32>,
 }
 
 /// A ReplicaSet, as far as decisions need it.
@@ -169,6 +187,8 @@ pub struct ReplicaSet {
     pub deleting: bool,
     /// Whether its status speaks of its present spec (`status.observedGeneration`).
     pub settled: bool,
+    /// `spec.minReadySeconds`.
+    pub min_ready_seconds: i32,
     /// `spec.replicas`: pods wanted.
     pub replicas: i32,
     /// `status.replicas`: pods that exist.
@@ -196,6 +216,8 @@ pub struct Pod {
     pub uid: String,
     /// Name of the ReplicaSet that controls it.
     pub replica_set: String,
+    /// `metadata.creationTimestamp`.
+    pub created: DateTime<Utc>,
     /// `metadata.labels`.
     pub labels: BTreeMap<String, String>,
     /// `metadata.annotations`.

@@ -32,6 +32,10 @@ pub struct Overwritten {
 pub(crate) fn find(scene: &Scene<'_>, state: &State) -> Vec<Overwritten> {
     let recorded = scene.observed.rollout.status.as_ref().and_then(|status| status.canary.weights.as_ref());
     let (Some(mesh), Some(recorded), false) = (&scene.mesh, recorded, state.is_initial()) else { return Vec::new() };
+    if recorded.canary.service_name != scene.spec.canary.canary_service {
+        // The Services have swapped their roles.
+        return Vec::new();
+    }
     let (from, desired) = (recorded.canary.weight, desired_weight(scene, state));
     let in_one = |routed: &Routed<'_>| {
         let changed = routed

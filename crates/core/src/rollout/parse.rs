@@ -6,6 +6,7 @@ mod canary;
 mod managed;
 mod metadata;
 mod percent;
+mod ping_pong;
 mod references;
 mod refused;
 mod report;
@@ -16,7 +17,7 @@ mod workload;
 
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use serin_api::{RolloutAnalysis, RolloutSpec, TcpRoute, TlsRoute};
 
@@ -56,11 +57,28 @@ pub struct Spec {
     pub progress_deadline_abort: bool,
     /// Numbers of successful and of all other finished AnalysisRuns that are kept.
     pub analysis_history: (i32, i32),
+    /// How many revisions a return to an earlier one may leave out without running the steps; `None` for none.
+    pub rollback_window: Option<usize>,
+    /// Pods that were created before this time are restarted.
+    pub restart_at: Option<DateTime<Utc>>,
+    /// When the Deployment that the pod template comes from gives its pods away.
+    pub scale_down: ScaleDown,
     /// How a new version replaces the old one. Of a blue-green strategy, the fields that mean the same there: metadata of
     /// the preview (as canary) and of the active revision (as stable), and delays before pods go.
     pub canary: Canary,
     /// The rest of a blue-green strategy; `None` for a canary.
     pub blue_green: Option<BlueGreen>,
+}
+
+/// When the Deployment that a Rollout refers to is scaled to zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScaleDown {
+    /// Never; it is left alone.
+    Never,
+    /// Once the first revision is healthy.
+    OnSuccess,
+    /// As pods of the first revision become ready.
+    Progressively,
 }
 
 /// What only the blue-green strategy has.
@@ -109,12 +127,25 @@ pub struct Canary {
     pub pods_min: i32,
     /// Pods of the new revision that must be available to go on.
     pub threshold: Threshold,
+    /// How strictly pods of a new version keep away from the nodes of stable ones; `None` if not at all.
+    pub anti_affinity: Option<AntiAffinity>,
     /// Who splits the traffic; `None` if the numbers of pods do.
     pub routing: Option<Routing>,
+    /// Whether the two Services swap their roles with each revision; below they stand in the roles that they have now.
+    pub swaps_services: bool,
     /// The Service that selects the canary pods.
     pub canary_service: Option<String>,
     /// The Service that selects the stable pods.
     pub stable_service: Option<String>,
+}
+
+/// How strictly pods of a new version keep away from the nodes of stable ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AntiAffinity {
+    /// The scheduler tries to, with a weight from 1 to 100.
+    Preferred(i32),
+    /// The scheduler must.
+    Required,
 }
 
 /// How many of the pods that a revision should have must be available to go on.
@@ -210,6 +241,7 @@ pub fn parse(observed: &Observed) -> Result<Spec, Vec<FieldError>> {
     refused::check(wire, &mut report);
     let numbers = Numbers::read(wire, &mut report);
     let workload = workload::read(observed, &mut report);
+    let scale_down = workload::scale_down(wire, &mut report);
     let strategy = strategy(observed, numbers.revision_history_limit, &mut report);
     if let (Some(strategy), Some(workload)) = (&strategy, &workload) {
         metadata::check(&strategy.roles(), workload, &mut report);
@@ -236,6 +268,9 @@ pub fn parse(observed: &Observed) -> Result<Spec, Vec<FieldError>> {
             progress_deadline: TimeDelta::seconds(i64::from(numbers.progress_deadline_seconds)),
             progress_deadline_abort: wire.progress_deadline_abort,
             analysis_history: numbers.analysis_history,
+            rollback_window: numbers.rollback_window,
+            restart_at: wire.restart_at.map(|time| time.0),
+            scale_down,
             canary,
             blue_green,
         }),
@@ -301,6 +336,7 @@ struct Numbers {
     revision_history_limit: i32,
     progress_deadline_seconds: i32,
     analysis_history: (i32, i32),
+    rollback_window: Option<usize>,
 }
 
 impl Numbers {
@@ -323,6 +359,9 @@ impl Numbers {
                     .not_negative("spec.analysis.unsuccessfulRunHistoryLimit", history.unsuccessful_run_history_limit)
                     .unwrap_or(5),
             ),
+            rollback_window: report
+                .not_negative("spec.rollbackWindow.revisions", wire.rollback_window.as_ref().and_then(|w| w.revisions))
+                .and_then(|revisions| usize::try_from(revisions).ok()),
         };
         if numbers.progress_deadline_seconds <= numbers.min_ready_seconds {
             let value = numbers.progress_deadline_seconds;

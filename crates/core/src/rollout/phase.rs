@@ -6,6 +6,7 @@ use super::blue_green;
 use super::conditions::abort_message;
 use super::deadline::{self, Deadline};
 use super::managed;
+use super::restart;
 use super::scene::Scene;
 use super::state::State;
 
@@ -45,6 +46,9 @@ pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, hol
     let silence = holds.iter().find(|hold| hold.stops_step_clock());
     if let Some(pause) = state.pauses.first() {
         return Phase::new("Paused", silence.map_or_else(|| pause.reason.clone(), ToString::to_string));
+    }
+    if restart::is_pending(scene, state) {
+        return Phase::new("Progressing", "rollout is restarting");
     }
     if let Some(silence) = silence {
         return Phase::new("Progressing", silence.to_string());

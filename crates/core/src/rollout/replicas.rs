@@ -9,6 +9,8 @@ use crate::rollout::step::CanaryScale;
 use super::basic;
 use super::blue_green;
 use super::mesh::Role;
+use super::restart;
+use super::rollback::is_hurried;
 use super::scene::Scene;
 use super::state::State;
 use super::traffic::desired_weight;
@@ -27,7 +29,7 @@ pub(crate) struct Size {
 /// Pods that the canary should have at its present step; the whole number where the revision is to be promoted.
 pub(crate) fn canary_wanted(scene: &Scene<'_>, state: &State) -> i32 {
     let spec = scene.spec;
-    if state.is_initial() || state.is_promoted() || state.promote_full {
+    if state.is_initial() || state.is_promoted() || is_hurried(scene, state) {
         return spec.replicas;
     }
     if let Some(services) = &scene.blue_green {
@@ -66,6 +68,15 @@ pub(crate) fn floored_share(spec: &Spec, weight: i32) -> i32 {
 
 /// The size of every ReplicaSet of the Rollout, in the order in which they should be changed.
 pub(crate) fn sizes(scene: &Scene<'_>, state: &State) -> Vec<Size> {
+    let mut sizes = sizes_of_roles(scene, state);
+    for size in sizes.iter_mut().filter(|size| size.replicas == 1) {
+        let rs = scene.owned().find(|rs| rs.name == size.name);
+        size.replicas += rs.map_or(0, |rs| restart::surge(scene, state, rs));
+    }
+    sizes
+}
+
+fn sizes_of_roles(scene: &Scene<'_>, state: &State) -> Vec<Size> {
     if let Some(services) = &scene.blue_green {
         return blue_green::sizes(scene, state, services);
     }

@@ -58,12 +58,19 @@ fn free_or_own_hash(observed: &Observed, spec: &Spec) -> (String, Option<i32>) {
     let mut collisions = observed.rollout.status.as_ref().and_then(|status| status.collision_count);
     loop {
         let hash = pod_hash(&spec.template, collisions);
-        let taken = observed.replica_sets.iter().any(|rs| rs.hash == hash && !carries(rs, spec));
+        let ours = observed.replica_sets.iter().find(|rs| rs.hash == hash);
+        let taken = ours.map_or_else(|| is_taken(observed, &hash), |rs| !carries(rs, spec));
         if !taken {
             return (hash, collisions);
         }
         collisions = Some(collisions.unwrap_or(0) + 1);
     }
+}
+
+/// Whether somebody else has the name that the ReplicaSet of a hash would have.
+fn is_taken(observed: &Observed, hash: &str) -> bool {
+    let rollout = observed.rollout.metadata.name.as_deref().unwrap_or_default();
+    observed.names_taken.contains(&format!("{rollout}-{hash}"))
 }
 
 /// Whether a ReplicaSet runs the spec's pod template, apart from metadata that a controller injected.

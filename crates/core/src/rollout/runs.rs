@@ -10,6 +10,7 @@ use crate::rollout::Hold;
 use crate::rollout::step::Step;
 
 use super::blue_green;
+use super::rollback::is_hurried;
 use super::run_object::{RunKind, build};
 use super::scene::Scene;
 use super::state::{INCONCLUSIVE_PAUSE, RunRef, State};
@@ -33,7 +34,7 @@ pub(crate) fn follow(scene: &Scene<'_>, state: &mut State) {
             continue;
         }
         announce(state, kind, &phase);
-        if state.is_updating() && !state.promote_full {
+        if state.is_updating() && !is_hurried(scene, state) {
             take_verdict(scene, state, kind, (&phase, &message));
         }
     }
@@ -115,7 +116,7 @@ fn claim(scene: &Scene<'_>) -> Vec<Planned> {
 
 /// Whether the update calls for a run of this kind now.
 fn is_wanted(scene: &Scene<'_>, state: &State, kind: RunKind) -> bool {
-    if !state.is_updating() || state.promote_full || scene.stable(state).is_none() {
+    if !state.is_updating() || is_hurried(scene, state) || scene.stable(state).is_none() {
         return false;
     }
     match kind {

@@ -2,8 +2,8 @@
 //!
 //! The guard judges the written patches themselves, applied to the objects as observed, and not the intentions that
 //! led to them. Its rules: weights of a route sum to 100; no side gets weight without ready pods behind it, and the canary
-//! no header route; a side that carries traffic is pointed, and its pods are relabelled, only so that ready pods stay
-//! behind it; a ReplicaSet that carries traffic is not scaled to zero, and stable to no fewer pods than its share needs;
+//! no header route; a side that carries traffic is pointed, and its pods are relabelled or evicted, only so that ready
+//! pods stay behind it; a ReplicaSet that carries traffic is not scaled to zero, and stable to no fewer pods than its share needs;
 //! foreign destinations, subsets and fields stay as they are.
 
 use std::sync::Arc;
@@ -45,12 +45,14 @@ pub(crate) fn guard(observed: &Observed, spec: &Spec, plan: Plan) -> Plan {
 
 /// The first rule that a plan would break, in words.
 pub(super) fn violation(observed: &Observed, spec: &Spec, mesh: &Mesh<'_>, plan: &Plan) -> Option<String> {
-    let pods = after_relabelling(observed, plan);
+    let pods = pods_after(observed, plan);
     let end_loses_all = || role_without_pods(observed, mesh, &pods);
-    if plan.effects.iter().any(|planned| matches!(planned.effect, Effect::RelabelPod { .. }))
+    if plan.effects.iter().any(|planned| matches!(planned.effect, Effect::RelabelPod { .. } | Effect::EvictPod { .. }))
         && let Some(role) = end_loses_all()
     {
-        return Some(format!("relabelling pods would leave the {role} side with traffic and without ready pods"));
+        return Some(format!(
+            "relabelling or evicting pods would leave the {role} side with traffic and without ready pods"
+        ));
     }
     plan.effects.iter().find_map(|planned| match &planned.effect {
         Effect::ApplyRoutes { namespace, name, patch } => {
@@ -73,6 +75,8 @@ pub(super) fn violation(observed: &Observed, spec: &Spec, mesh: &Mesh<'_>, plan:
         | Effect::PatchReplicaSet { .. }
         | Effect::DeleteReplicaSet { .. }
         | Effect::RelabelPod { .. }
+        | Effect::EvictPod { .. }
+        | Effect::ScaleDeployment { .. }
         | Effect::CreateAnalysisRun { .. }
         | Effect::ClaimAnalysisRun { .. }
         | Effect::TerminateAnalysisRun { .. }
@@ -100,10 +104,13 @@ fn has_ready(observed: &Observed, replica_set: &str) -> bool {
     observed.pods.iter().any(|pod| pod.replica_set == replica_set && pod.is_serving())
 }
 
-/// The pods as they would be after the plan's relabelling.
-pub(super) fn after_relabelling(observed: &Observed, plan: &Plan) -> Vec<Pod> {
+/// The pods as they would be after the plan's relabelling and without those that it evicts.
+pub(super) fn pods_after(observed: &Observed, plan: &Plan) -> Vec<Pod> {
     let mut pods = observed.pods.clone();
     for planned in &plan.effects {
+        if let Effect::EvictPod { name, .. } = &planned.effect {
+            pods.retain(|pod| pod.name != *name);
+        }
         if let Effect::RelabelPod { name, labels, .. } = &planned.effect {
             for pod in pods.iter_mut().filter(|pod| pod.name == *name) {
                 pod.labels = relabelled(&pod.labels, labels);

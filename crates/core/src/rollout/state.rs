@@ -12,6 +12,8 @@ use crate::rollout::step::Step;
 use crate::rollout::template::step_hash;
 
 use super::blue_green::Progress;
+use super::ping_pong::Turn;
+use super::rollback::is_within_window;
 use super::scene::Scene;
 
 /// Where an update stands, past the wire's optional fields.
@@ -51,6 +53,10 @@ pub(crate) struct State {
     pub(crate) available_max: i32,
     /// When the update last made progress.
     pub(crate) progressed_at: Option<DateTime<Utc>>,
+    /// The `restartAt` up to which all pods have been restarted.
+    pub(crate) restarted_at: Option<DateTime<Utc>>,
+    /// Which of the ping-pong Services is stable; none before the first promotion.
+    pub(crate) stable_turn: Option<Turn>,
     /// Commands from annotations that were handled, by annotation key.
     pub(crate) handled: BTreeMap<String, HandledCommand>,
     /// What to tell of the changes made since the state was read.
@@ -112,6 +118,11 @@ impl State {
             state.step_started_at = Some(scene.observed.now);
             state.progressed_at = Some(scene.observed.now);
             state.choose_first_step(scene);
+            // Pods of a new revision are new.
+            if is_other_revision {
+                state.restarted_at =
+                    scene.spec.restart_at.filter(|at| *at <= scene.observed.now).or(state.restarted_at);
+            }
             if is_other_revision && (is_known || state.is_initial()) {
                 state.announce_revision(scene);
             }
@@ -233,6 +244,8 @@ impl State {
         let kept = std::mem::take(self);
         self.stable_hash = kept.stable_hash;
         self.handled = kept.handled;
+        self.restarted_at = kept.restarted_at;
+        self.stable_turn = kept.stable_turn;
         self.blue_green = kept.blue_green.anew();
     }
 
@@ -249,6 +262,10 @@ impl State {
             let number = scene.revision.number;
             let message = format!("Rollout not completed, started update to revision {number} ({})", self.current_hash);
             self.events.push(Event::normal("RolloutNotCompleted", message));
+            if is_within_window(scene, self) && !scene.spec.canary.steps.is_empty() {
+                let message = "Rollback to active ReplicaSets within RollbackWindow";
+                self.events.push(Event::normal("SkipSteps", message));
+            }
         } else if self.is_promoted() && !scene.spec.canary.steps.is_empty() {
             self.events.push(Event::normal("SkipSteps", "Rollback to stable ReplicaSets"));
         }

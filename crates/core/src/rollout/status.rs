@@ -8,6 +8,7 @@ use crate::rollout::Hold;
 use super::blue_green;
 use super::conditions::{self, Health};
 use super::deadline::Deadline;
+use super::duration;
 use super::mesh::Role;
 use super::phase;
 use super::scene::Scene;
@@ -29,6 +30,7 @@ pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, hol
     let workload = scene.observed.workload.as_ref().and_then(|found| found.present());
     status.workload_observed_generation = workload.map(|workload| workload.generation.to_string());
     status.canary.weights = weights(scene, state);
+    status.duration = duration::compute(scene, state, &before);
     let phase = phase::compute(scene, state, deadline, holds);
     let health = if phase.is_healthy() { Health::Healthy } else { Health::Unhealthy };
     status.conditions = conditions::compute(scene, state, &before.conditions, deadline, health);

@@ -7,7 +7,9 @@ use crate::rollout::Hold;
 use crate::rollout::step::Step;
 
 use super::managed;
+use super::ping_pong;
 use super::replicas::{canary_is_scaled, canary_wanted, may_be_promoted};
+use super::rollback::{is_hurried, is_within_window};
 use super::runs;
 use super::scene::Scene;
 use super::state::{INCONCLUSIVE_PAUSE, Pause, STEP_PAUSE, State};
@@ -31,7 +33,7 @@ pub(crate) fn advance(scene: &Scene<'_>, state: &mut State) -> Vec<Hold> {
         return finish_initial(scene, state);
     }
     let steps = scene.spec.canary.steps.len();
-    if state.promote_full {
+    if is_hurried(scene, state) {
         state.end_pauses();
         if state.step < steps {
             state.enter_step(steps, scene.observed.now);
@@ -46,7 +48,7 @@ pub(crate) fn advance(scene: &Scene<'_>, state: &mut State) -> Vec<Hold> {
             return holds;
         }
         if state.step >= steps {
-            promote(scene, state, &promotion_reason(state, steps));
+            promote(scene, state, &promotion_reason(scene, state, steps));
             return Vec::new();
         }
         end_step(scene, state);
@@ -70,14 +72,17 @@ pub(super) fn promote(scene: &Scene<'_>, state: &mut State, reason: &str) {
         format!("Rollout completed update to revision {} ({}): {reason}", scene.revision.number, state.current_hash);
     state.events.push(Event::normal("RolloutCompleted", message));
     state.stable_hash = Some(state.current_hash.clone());
+    ping_pong::take_turns(scene, state);
     state.promote_full = false;
     state.end_pauses();
     state.enter_step(scene.spec.canary.steps.len(), scene.observed.now);
 }
 
-fn promotion_reason(state: &State, steps: usize) -> String {
+fn promotion_reason(scene: &Scene<'_>, state: &State, steps: usize) -> String {
     if state.promote_full {
         "Full promotion requested".to_owned()
+    } else if is_within_window(scene, state) {
+        "Rollback within window".to_owned()
     } else {
         format!("Completed all {steps} canary steps")
     }
@@ -135,7 +140,7 @@ pub(super) fn inconclusive(_: &Scene<'_>, state: &State) -> Option<Hold> {
 }
 
 pub(super) fn source_silent(scene: &Scene<'_>, state: &State) -> Option<Hold> {
-    if state.promote_full { None } else { runs::holds(scene, state).into_iter().next() }
+    if is_hurried(scene, state) { None } else { runs::holds(scene, state).into_iter().next() }
 }
 
 fn step_incomplete(scene: &Scene<'_>, state: &State) -> Option<Hold> {

@@ -1,5 +1,6 @@
 //! Pod templates: the hash that names a revision, and whether two of them make the same pods.
 
+pub(crate) mod affinity;
 mod defaults;
 mod go_json;
 mod quantity;
@@ -78,6 +79,7 @@ pub(crate) fn is_blank(template: &Value) -> bool {
 fn essence(template: &Value) -> Value {
     let mut template = template.clone();
     remove(&mut template, "labels", POD_TEMPLATE_HASH);
+    affinity::remove_injected(&mut template);
     defaults::remove(&mut template);
     template
 }

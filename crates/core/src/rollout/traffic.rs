@@ -12,6 +12,7 @@ use super::managed;
 use super::mesh::{End, Mesh, Role, spread_at};
 use super::metadata::{relabel_pod, wanted};
 use super::replicas::{canary_is_scaled, share};
+use super::rollback::is_hurried;
 use super::runs;
 use super::scene::Scene;
 use super::state::State;
@@ -66,7 +67,7 @@ pub(crate) fn desired_weight(scene: &Scene<'_>, state: &State) -> i32 {
     let observed = mesh.canary_weight().unwrap_or(before);
     let between = (before.min(target)..=before.max(target)).contains(&observed);
     let scaled = canary_is_scaled(scene, state);
-    if state.promote_full {
+    if is_hurried(scene, state) {
         return if scaled { 100 } else { observed };
     }
     let silent = !runs::holds(scene, state).is_empty();

@@ -6,6 +6,7 @@ use crate::plan::Wake;
 use crate::rollout::Hold;
 
 use super::deadline::Deadline;
+use super::restart;
 use super::scene::Scene;
 use super::state::State;
 
@@ -29,6 +30,7 @@ pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, hol
     if let Some(at) = super::handover::all_quiet_at(scene, state) {
         due.push(wake(at, "a change of pods has spread"));
     }
+    due.extend(restart::wake(scene, state));
     // What was due already waits for something else, which will be seen when it changes.
     due.into_iter().filter(|wake| wake.at > scene.observed.now).map(Some).fold(None, Wake::earlier)
 }
@@ -50,6 +52,7 @@ fn of_hold(hold: &Hold) -> Option<Wake> {
         | Hold::AnalysisRunning { .. }
         | Hold::NoData { .. }
         | Hold::SourceDown { .. }
+        | Hold::Restarting { .. }
         | Hold::MissingObject { .. }
         | Hold::ReplicaSetNotSettled { .. }
         | Hold::UnsafePlan { .. } => None,

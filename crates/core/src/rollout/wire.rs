@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serin_api::{AnalysisRunRef, BlueGreenStatus, PauseCondition, RolloutStatus, SerinStatus, Time};
 
 use super::blue_green::Progress;
+use super::ping_pong::Turn;
 use super::state::{Pause, RunRef, State};
 
 /// Reads the fields that say where an update stands. Unreadable ones count as absent.
@@ -32,6 +33,8 @@ pub(crate) fn from_status(status: &RolloutStatus) -> State {
         held: TimeDelta::try_seconds(own.held_seconds.unwrap_or(0)).unwrap_or_default(),
         available_max: own.progress_available_max.unwrap_or(0),
         progressed_at: progressed_at(status),
+        restarted_at: instant(status.restarted_at),
+        stable_turn: status.canary.stable_ping_pong.as_deref().and_then(Turn::read),
         handled: own.handled_commands,
         events: Vec::new(),
     }
@@ -46,6 +49,8 @@ pub(crate) fn to_status(state: &State, status: &mut RolloutStatus) {
     status.current_step_index = i32::try_from(state.step).ok().filter(|_| has_steps);
     status.abort = state.aborted.is_some();
     status.aborted_at = state.aborted.map(Time);
+    status.restarted_at = state.restarted_at.map(Time);
+    status.canary.stable_ping_pong = state.stable_turn.map(|turn| turn.word().to_owned());
     status.promote_full = state.promote_full;
     status.pause_conditions = state.pauses.iter().map(pause_to).collect();
     status.controller_pause = state.controller_pause;

@@ -10,6 +10,7 @@ use super::Cluster;
 use super::apply;
 use super::convert;
 use super::error::{ApiError, Cause};
+use super::evict;
 use super::form::{Form, View};
 use super::meta;
 use super::patch::{self, PatchKind};
@@ -46,6 +47,7 @@ pub(crate) fn answer(cluster: &Cluster, request: &Request) -> Result<Reply, ApiE
     match (&request.method, subresource) {
         (&Method::GET | &Method::HEAD, None) if request.flag("watch") => watch(cluster, &store, call),
         (_, Some("scale")) => scale::answer(&mut store, &call),
+        (_, Some("eviction")) => evict::answer(&mut store, &call),
         (_, Some("status")) if call.kind.status => object(&mut store, &call, Part::Status),
         (_, Some("finalize")) => object(&mut store, &call, Part::Main),
         (_, Some(_)) => Err(ApiError::unknown_path()),

@@ -18,6 +18,7 @@ mod direct;
 mod discovery;
 mod error;
 mod events;
+mod evict;
 mod form;
 mod managed;
 mod meta;

@@ -96,6 +96,9 @@ pub static REPLICA_SETS: Resource = Resource::fixed("apps", "v1", "replicasets",
 pub static JOBS: Resource = Resource::fixed("batch", "v1", "jobs", "Job");
 /// Leases, by which leaders are elected.
 pub static LEASES: Resource = Resource::fixed("coordination.k8s.io", "v1", "leases", "Lease");
+/// PodDisruptionBudgets: how many pods must stay when others are evicted.
+pub static POD_DISRUPTION_BUDGETS: Resource =
+    Resource::fixed("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget");
 /// CustomResourceDefinitions; creating one registers its kind.
 pub static CUSTOM_RESOURCE_DEFINITIONS: Resource =
     Resource::fixed("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition")

@@ -67,7 +67,7 @@ fn scale(paths: &Scale, object: &Value) -> Value {
 }
 
 /// A selector as text: it is that already, or a LabelSelector.
-fn selector_text(selector: &Value) -> String {
+pub(super) fn selector_text(selector: &Value) -> String {
     if let Some(text) = selector.as_str() {
         return text.to_owned();
     }

@@ -9,6 +9,8 @@ mod blue_green;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod general;
+#[cfg(test)]
 mod git_tool;
 #[cfg(test)]
 mod golden;
@@ -22,6 +24,8 @@ mod kubectl;
 mod live;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod restarts;
 #[cfg(test)]
 mod routes;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::plan::Event;
 use crate::rollout::Hold;
 use crate::rollout::observed::ReplicaSet;
 use crate::rollout::replicas::{canary_is_scaled, canary_wanted, is_fully_available};
+use crate::rollout::rollback::{is_hurried, is_within_window};
 use crate::rollout::run_object::RunKind;
 use crate::rollout::runs;
 use crate::rollout::scene::Scene;
@@ -65,13 +66,13 @@ fn all(gates: &[Gate], scene: &Scene<'_>, state: &State) -> Vec<Hold> {
     gates.iter().filter_map(|gate| gate(scene, state)).collect()
 }
 
-/// Whether nothing but pods is waited for: a first deployment, a promotion in full, a fast rollback.
+/// Whether nothing but pods is waited for: a first deployment, a promotion in full, a rollback that is fast.
 pub(super) fn is_fast_tracked(scene: &Scene<'_>, state: &State) -> bool {
-    state.is_initial() || state.promote_full || is_fast_rollback(scene, state)
+    state.is_initial() || is_hurried(scene, state) || is_fast_rollback(scene, state)
 }
 
 /// Whether the update returns to a revision that was stable before, while that still has the pods it served with.
-pub(super) fn is_fast_rollback(scene: &Scene<'_>, state: &State) -> bool {
+pub(crate) fn is_fast_rollback(scene: &Scene<'_>, state: &State) -> bool {
     let still_there = |rs: &ReplicaSet| rs.replicas > 0 && rs.deadline().is_some();
     let current = &state.current_hash;
     state.is_updating() && state.blue_green.retired.contains(current) && scene.by_hash(current).is_some_and(still_there)
@@ -148,6 +149,8 @@ fn complete(scene: &Scene<'_>, state: &mut State) {
         "Initial deploy"
     } else if state.promote_full {
         "Full promotion requested"
+    } else if is_within_window(scene, state) {
+        "Rollback within window"
     } else if is_fast_rollback(scene, state) {
         "Fast rollback"
     } else {

@@ -9,20 +9,20 @@ use crate::plan::Effect;
 use crate::rollout::Plan;
 use crate::rollout::observed::{Observed, Pod, Raw};
 use crate::rollout::parse::Spec;
-use crate::rollout::safety::after_relabelling;
+use crate::rollout::safety::pods_after;
 
 use super::Services;
 
-/// The first rule that a plan would break, in words: the active Service is pointed, and the pods behind it are relabelled,
-/// only so that ready pods stay behind it, and the ReplicaSet that it points at is not scaled to zero.
+/// The first rule that a plan would break, in words: the active Service is pointed, and the pods behind it are relabelled or
+/// evicted, only so that ready pods stay behind it, and the ReplicaSet that it points at is not scaled to zero.
 pub(crate) fn violation(observed: &Observed, spec: &Spec, services: &Services<'_>, plan: &Plan) -> Option<String> {
     if spec.replicas == 0 || !is_served(services.active, &observed.pods) {
         return None;
     }
-    let pods = after_relabelling(observed, plan);
+    let pods = pods_after(observed, plan);
     let name = &services.spec.active_service;
     if !is_served(services.active, &pods) {
-        return Some(format!("relabelling pods would leave the active Service {name} without ready pods"));
+        return Some(format!("relabelling or evicting pods would leave the active Service {name} without ready pods"));
     }
     plan.effects.iter().find_map(|planned| match &planned.effect {
         Effect::SwitchService { name: switched, patch } if switched == name => {
@@ -46,6 +46,8 @@ pub(crate) fn violation(observed: &Observed, spec: &Spec, services: &Services<'_
         | Effect::PatchReplicaSet { .. }
         | Effect::DeleteReplicaSet { .. }
         | Effect::RelabelPod { .. }
+        | Effect::EvictPod { .. }
+        | Effect::ScaleDeployment { .. }
         | Effect::ApplyRoutes { .. }
         | Effect::ApplySubsets { .. }
         | Effect::CreateAnalysisRun { .. }

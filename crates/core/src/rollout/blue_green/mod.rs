@@ -10,7 +10,7 @@ mod report;
 mod services;
 mod sizes;
 
-pub(super) use advance::{advance, wants_run};
+pub(super) use advance::{advance, is_fast_rollback, wants_run};
 pub(super) use guard::violation;
 pub(super) use report::{available, count_pods, phase};
 pub(super) use services::{Services, switch};

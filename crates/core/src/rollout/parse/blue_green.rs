@@ -5,7 +5,7 @@ use serin_api::BlueGreenStrategy;
 
 use crate::rollout::step::Steps;
 
-use super::canary::disturbance;
+use super::canary::{anti_affinity, disturbance};
 use super::report::Report;
 use super::{BlueGreen, Canary, Metadata, Threshold};
 
@@ -38,7 +38,9 @@ pub(super) fn read(wire: &BlueGreenStrategy, revisions_max: i32, report: &mut Re
         dynamic_stable_scale: false,
         pods_min: 0,
         threshold: Threshold::All,
+        anti_affinity: anti_affinity(wire.anti_affinity.as_ref(), &format!("{FIELD}.antiAffinity"), report),
         routing: None,
+        swaps_services: false,
         canary_service: None,
         stable_service: None,
     };

@@ -6,7 +6,7 @@ use serin_api::{CanaryStrategy, IntOrString, ReplicaProgressThreshold, RolloutAn
 use crate::rollout::observed::Observed;
 
 use super::report::Report;
-use super::{Background, Canary, IntOrPercent, Metadata, Threshold, routing, steps};
+use super::{AntiAffinity, Background, Canary, IntOrPercent, Metadata, Threshold, ping_pong, routing, steps};
 
 /// Where the strategy stands in the Rollout.
 const FIELD: &str = "spec.strategy.canary";
@@ -17,7 +17,10 @@ const DISTURBANCE: IntOrPercent = IntOrPercent::Percent(25);
 
 /// Reads the strategy; `None` if its traffic routing cannot be told.
 pub(super) fn read(observed: &Observed, wire: &CanaryStrategy, report: &mut Report) -> Option<Canary> {
-    let (canary_service, stable_service) = services(wire, report);
+    let (canary_service, stable_service) = match &wire.ping_pong {
+        Some(both) => ping_pong::read(observed, wire, both, report),
+        None => services(wire, report),
+    };
     let routing = wire.traffic_routing.as_ref().map(|wire| routing::read(observed, wire, report));
     let surge_max = disturbance(&format!("{FIELD}.maxSurge"), wire.max_surge.as_ref(), report);
     let unavailable_max = disturbance(&format!("{FIELD}.maxUnavailable"), wire.max_unavailable.as_ref(), report);
@@ -41,7 +44,9 @@ pub(super) fn read(observed: &Observed, wire: &CanaryStrategy, report: &mut Repo
             .not_negative(format!("{FIELD}.minPodsPerReplicaSet"), wire.min_pods_per_replica_set)
             .unwrap_or(0),
         threshold: wire.replica_progress_threshold.as_ref().map_or(Threshold::All, |wire| threshold(wire, report)),
+        anti_affinity: anti_affinity(wire.anti_affinity.as_ref(), &format!("{FIELD}.antiAffinity"), report),
         routing: None,
+        swaps_services: wire.ping_pong.is_some(),
         canary_service,
         stable_service,
     };
@@ -74,6 +79,31 @@ fn services(wire: &CanaryStrategy, report: &mut Report) -> (Option<String>, Opti
         );
     }
     (canary, stable)
+}
+
+/// Reads the rule that keeps pods of two revisions apart.
+pub(super) fn anti_affinity(
+    wire: Option<&serin_api::AntiAffinity>,
+    field: &str,
+    report: &mut Report,
+) -> Option<AntiAffinity> {
+    let wire = wire?;
+    let preferred = &wire.preferred_during_scheduling_ignored_during_execution;
+    let required = &wire.required_during_scheduling_ignored_during_execution;
+    match (preferred, required) {
+        (Some(preferred), None) if (1..=100).contains(&preferred.weight) => {
+            Some(AntiAffinity::Preferred(preferred.weight))
+        }
+        (Some(preferred), None) => {
+            report.invalid(format!("{field}.weight"), preferred.weight, "AntiAffinity weight must be between 1-100");
+            None
+        }
+        (None, Some(_)) => Some(AntiAffinity::Required),
+        (Some(_), Some(_)) | (None, None) => {
+            report.invalid(field, "", "AntiAffinity must have exactly one strategy listed");
+            None
+        }
+    }
 }
 
 /// A number of pods beyond or below `replicas`.

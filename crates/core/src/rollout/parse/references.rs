@@ -10,6 +10,7 @@ use crate::istio::service::conflicts;
 use crate::istio::virtual_service::{Side, Sides, check_destinations};
 use crate::rollout::observed::{Found, Observed, Raw};
 
+use super::ping_pong;
 use super::report::Report;
 use super::routing::{FIELD, name_field};
 use super::workload::Workload;
@@ -18,10 +19,8 @@ use super::{BlueGreen, Canary, DestinationRuleRef, Routing, VirtualServiceRef};
 /// Checks every object that the canary refers to, except analysis templates.
 pub(super) fn check(observed: &Observed, canary: &Canary, workload: Option<&Workload>, report: &mut Report) {
     let pod_labels = workload.map(Workload::labels);
-    for (name, service) in [("canaryService", &canary.canary_service), ("stableService", &canary.stable_service)] {
-        if let Some(service) = service {
-            check_service(observed, service, &format!("spec.strategy.canary.{name}"), pod_labels.as_ref(), report);
-        }
+    for (field, service) in service_fields(observed, canary) {
+        check_service(observed, service, &field, pod_labels.as_ref(), report);
     }
     let Some(routing) = &canary.routing else { return };
     if let Some(reference) = &routing.destination_rule {
@@ -34,6 +33,18 @@ pub(super) fn check(observed: &Observed, canary: &Canary, workload: Option<&Work
         let reference = (reference, routing.managed_routes.as_slice());
         check_virtual_service(observed, reference, &name_field(istio, index), &sides, report);
     }
+}
+
+/// The Services of both sides, with the fields that name them.
+fn service_fields<'c>(observed: &Observed, canary: &'c Canary) -> Vec<(String, &'c String)> {
+    let wire = observed.rollout.spec.strategy.canary.as_ref().and_then(|canary| canary.ping_pong.as_ref());
+    let field = |name: &str, service: &String| match wire {
+        Some(both) if both.ping_service == *service => format!("{}.pingService", ping_pong::FIELD),
+        Some(_) => format!("{}.pongService", ping_pong::FIELD),
+        None => format!("spec.strategy.canary.{name}"),
+    };
+    let sides = [("canaryService", &canary.canary_service), ("stableService", &canary.stable_service)];
+    sides.into_iter().filter_map(|(name, service)| Some((field(name, service.as_ref()?), service.as_ref()?))).collect()
 }
 
 /// Checks the Services of a blue-green strategy: whatever role its pods have, both must select them.

@@ -14,32 +14,16 @@ pub struct Refused {
     pub field: &'static str,
     /// What to do until it is supported.
     pub instead: &'static str,
-    /// The value that means the same as its absence.
-    pub harmless: Option<&'static str>,
 }
 
 const fn refused(field: &'static str, instead: &'static str) -> Refused {
-    Refused { field, instead, harmless: None }
+    Refused { field, instead }
 }
 
 /// All fields that are refused for now.
-pub const REFUSED: [Refused; 18] = [
-    refused("spec.strategy.blueGreen.antiAffinity", "remove it; write the affinity into the pod template"),
-    refused("spec.rollbackWindow", "remove it; a rollback to the stable revision skips all steps without it"),
-    refused("spec.restartAt", "remove it; restart with an annotation in the pod template"),
-    Refused {
-        field: "spec.workloadRef.scaleDown",
-        instead: "remove it or write never; scale the workload down by hand",
-        harmless: Some("never"),
-    },
-    refused("spec.strategy.canary.antiAffinity", "remove it; write the affinity into the pod template"),
-    refused("spec.strategy.canary.pingPong", "use canaryService and stableService"),
+pub const REFUSED: [Refused; 10] = [
     refused("spec.strategy.canary.steps[].experiment", "use an analysis step"),
     refused("spec.strategy.canary.steps[].plugin", "use an analysis step"),
-    refused(
-        "spec.strategy.canary.trafficRouting.istio.destinationRule.additionalSubsetNames",
-        "remove it; other subsets are never changed, and their destinations keep their weights",
-    ),
     refused("spec.strategy.canary.trafficRouting.nginx", ROUTER),
     refused("spec.strategy.canary.trafficRouting.alb", ROUTER),
     refused("spec.strategy.canary.trafficRouting.smi", ROUTER),
@@ -48,7 +32,6 @@ pub const REFUSED: [Refused; 18] = [
     refused("spec.strategy.canary.trafficRouting.traefik", ROUTER),
     refused("spec.strategy.canary.trafficRouting.apisix", ROUTER),
     refused("spec.strategy.canary.trafficRouting.plugins", ROUTER),
-    refused("spec.strategy.canary.trafficRouting.maxTrafficWeight", "remove it; weights are in percent of the route"),
 ];
 
 const ROUTER: &str = "use trafficRouting.istio";
@@ -56,18 +39,13 @@ const ROUTER: &str = "use trafficRouting.istio";
 /// Reports every refused field that the spec uses.
 pub(super) fn check(spec: &RolloutSpec, report: &mut Report) {
     let spec = json!({"spec": {
-        "rollbackWindow": spec.rollback_window,
-        "restartAt": spec.restart_at,
-        "workloadRef": spec.workload_ref,
         "strategy": spec.strategy,
     }});
     for refused in REFUSED {
-        for (field, value) in find(&spec, refused.field) {
-            if refused.harmless.is_none() || value.as_str() != refused.harmless {
-                let name = refused.field.rsplit('.').next().unwrap_or_default();
-                let message = format!("Forbidden: {name} is not supported yet; {}", refused.instead);
-                report.push(FieldError::new(field, message));
-            }
+        for (field, _) in find(&spec, refused.field) {
+            let name = refused.field.rsplit('.').next().unwrap_or_default();
+            let message = format!("Forbidden: {name} is not supported yet; {}", refused.instead);
+            report.push(FieldError::new(field, message));
         }
     }
 }
@@ -98,10 +76,6 @@ mod tests {
     /// A value that a refused field can have on the wire.
     fn example(field: &str) -> Value {
         match field.rsplit('.').next().unwrap_or_default() {
-            "restartAt" => json!("2026-01-31T12:00:00Z"),
-            "scaleDown" => json!("onsuccess"),
-            "maxTrafficWeight" => json!(3),
-            "additionalSubsetNames" => json!(["x"]),
             "plugins" => json!({"x": {}}),
             _ => json!({}),
         }
@@ -127,15 +101,6 @@ mod tests {
             assert_eq!(errors[0].field, refused.field.replace("[]", "[1]"));
             assert!(errors[0].message.contains("is not supported yet; "), "{errors:?}");
         }
-    }
-
-    #[test]
-    fn a_value_that_means_nothing_is_accepted() {
-        let wire = json!({"workloadRef": {"scaleDown": "never"}});
-        let spec: RolloutSpec = serde_json::from_value(wire).expect("a spec");
-        let mut report = Report::default();
-        check(&spec, &mut report);
-        assert!(report.is_empty());
     }
 
     #[test]

@@ -20,6 +20,10 @@ pub(super) fn read(observed: &Observed, wire: &TrafficRouting, report: &mut Repo
     };
     let destination_rule = istio.destination_rule.as_ref().map(|wire| destination_rule(wire, report));
     let managed_routes = managed::names(&wire.managed_routes, report);
+    if let Some(weight) = wire.max_traffic_weight {
+        let detail = "Canary maxTrafficWeight in traffic routing only supported in Nginx and Plugins";
+        report.invalid("spec.strategy.canary.trafficRouting.maxTrafficWeight", weight, detail);
+    }
     let virtual_services = virtual_services(observed, istio, report)?;
     match destination_rule {
         None => Some(Routing { virtual_services, destination_rule: None, managed_routes }),
@@ -104,6 +108,12 @@ fn destination_rule(wire: &IstioDestinationRule, report: &mut Report) -> Option<
         let detail = "canary and stable need two different subsets";
         report.invalid(format!("{field}.stableSubsetName"), wire.stable_subset_name.as_str(), detail);
         is_whole = false;
+    }
+    for (index, name) in wire.additional_subset_names.iter().enumerate() {
+        if *name == wire.canary_subset_name || *name == wire.stable_subset_name {
+            let detail = "the canary and the stable subset are no additional ones; remove the name here";
+            report.invalid(format!("{field}.additionalSubsetNames[{index}]"), name.as_str(), detail);
+        }
     }
     is_whole.then(|| DestinationRuleRef {
         name: wire.name.clone(),

@@ -1,5 +1,6 @@
 //! Tests of the reading of a spec, by table over changes of a Rollout that is valid.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -151,6 +152,7 @@ impl World {
                     template: self.workload["template"].clone(),
                     selector: self.workload["selector"].clone(),
                     generation: 1,
+                    replicas: Some(1),
                 })
             }),
             replica_sets: Vec::new(),
@@ -161,6 +163,8 @@ impl World {
             left_behind: Vec::new(),
             templates: templates.collect(),
             analysis_runs: Vec::new(),
+            names_taken: BTreeSet::new(),
+            rivals: Vec::new(),
             settings: Settings::default(),
             rollout: Arc::new(rollout),
         }
@@ -764,9 +768,98 @@ fn blue_green_is_checked() {
         ],
     );
     refused(
-        "what comes later",
+        "an anti-affinity of neither kind",
         &json!({"antiAffinity": {}}),
-        &["spec.strategy.blueGreen.antiAffinity: Forbidden: antiAffinity is not supported yet; remove it; write the \
-           affinity into the pod template"],
+        &[
+            "spec.strategy.blueGreen.antiAffinity: Invalid value: \"\": AntiAffinity must have exactly one strategy listed",
+        ],
+    );
+}
+
+#[test]
+fn what_is_general_is_checked() {
+    check(
+        "a negative window",
+        &World::new().with(&json!({"rollbackWindow": {"revisions": -1}})),
+        &["spec.rollbackWindow.revisions: Invalid value: -1: must be greater than or equal to 0"],
+    );
+    check("a window of nothing", &World::new().with(&json!({"rollbackWindow": {}})), &[]);
+    for known in ["never", "onsuccess", "progressively", ""] {
+        check(known, &World::new().with(&json!({"workloadRef": {"scaleDown": known}})), &[]);
+    }
+    check(
+        "another word",
+        &World::new().with(&json!({"workloadRef": {"scaleDown": "onSuccess"}})),
+        &["spec.workloadRef.scaleDown: Invalid value: \"onSuccess\": must be never, onsuccess or progressively"],
+    );
+    let field = "spec.strategy.canary";
+    let weight = |weight: i32| {
+        let preferred = json!({"preferredDuringSchedulingIgnoredDuringExecution": {"weight": weight}});
+        World::new().with_canary(&json!({"antiAffinity": preferred}))
+    };
+    check("an anti-affinity", &weight(100), &[]);
+    check(
+        "a weight that the scheduler does not know",
+        &weight(101),
+        &[&format!("{field}.antiAffinity.weight: Invalid value: 101: AntiAffinity weight must be between 1-100")],
+    );
+    check(
+        "a weight that Istio has no use for",
+        &World::new().with_canary(&json!({"trafficRouting": {"maxTrafficWeight": 1000}})),
+        &[&format!(
+            "{field}.trafficRouting.maxTrafficWeight: Invalid value: 1000: Canary maxTrafficWeight in traffic routing only \
+             supported in Nginx and Plugins"
+        )],
+    );
+    let subsets = |names: &Value| {
+        World::new()
+            .with_canary(&json!({"trafficRouting": {"istio": {"destinationRule": {"additionalSubsetNames": names}}}}))
+    };
+    check("other subsets", &subsets(&json!(["batch"])), &[]);
+    check(
+        "subsets that are none of the others",
+        &subsets(&json!(["batch", "stable"])),
+        &[&format!(
+            "{field}.trafficRouting.istio.destinationRule.additionalSubsetNames[1]: Invalid value: \"stable\": the canary and \
+             the stable subset are no additional ones; remove the name here"
+        )],
+    );
+}
+
+#[test]
+fn ping_pong_is_checked() {
+    let both = json!({"pingPong": {"pingService": "reviews-stable", "pongService": "reviews-canary"}});
+    let world =
+        || World::by_services().with_canary(&json!({"canaryService": null, "stableService": null})).with_canary(&both);
+    check("both Services", &world(), &[]);
+    let services = |world: World| (world.spec().canary.canary_service, world.spec().canary.stable_service);
+    let names = |canary: &str, stable: &str| (Some(canary.to_owned()), Some(stable.to_owned()));
+    assert_eq!(services(world()), names("reviews-stable", "reviews-canary"), "ping comes first");
+    for (turn, expected) in
+        [("ping", ("reviews-canary", "reviews-stable")), ("pong", ("reviews-stable", "reviews-canary"))]
+    {
+        let mut world = world();
+        world.rollout["status"] = json!({"canary": {"stablePingPong": turn}});
+        assert_eq!(services(world), names(expected.0, expected.1), "{turn} is stable");
+    }
+    let field = "spec.strategy.canary";
+    let same = world().with_canary(&json!({"pingPong": {"pongService": "reviews-stable"}}));
+    let errors = parse(&same.observe()).expect_err("one Service for both");
+    let detail =
+        "This rollout uses the same service for the ping and pong services, but two different services are required.";
+    let expected = format!("{field}.pingPong.pongService: Invalid value: \"reviews-stable\": {detail}");
+    assert_eq!(errors[0].to_string(), expected);
+    check(
+        "the other fields as well",
+        &world().with_canary(&json!({"canaryService": "reviews-canary"})),
+        &[&format!("{field}.canaryService: Forbidden: pingPong names both Services; remove this one")],
+    );
+    check(
+        "no routes",
+        &World::basic().with_canary(&both),
+        &[&format!(
+            "{field}.pingPong: Invalid value: \"\": Ping-pong feature works with the ALB, Istio, and plugin-based traffic \
+             routers only"
+        )],
     );
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use serin_api::WorkloadRef;
+use serin_api::{RolloutSpec, WorkloadRef};
 
 use crate::rollout::observed::{Found, Observed};
 use crate::rollout::template::{is_blank, tolerated};
 
+use super::ScaleDown;
 use super::report::Report;
 use super::selector;
 
@@ -52,6 +53,20 @@ pub(super) fn read(observed: &Observed, report: &mut Report) -> Option<Workload>
         Err(detail) => {
             report.invalid("spec.selector", workload.selector, detail);
             None
+        }
+    }
+}
+
+/// Reads `workloadRef.scaleDown`. Other kinds than Deployments have nothing to scale.
+pub(super) fn scale_down(spec: &RolloutSpec, report: &mut Report) -> ScaleDown {
+    let Some(reference) = &spec.workload_ref else { return ScaleDown::Never };
+    match reference.scale_down.as_deref() {
+        None | Some("" | "never") => ScaleDown::Never,
+        Some("onsuccess") => ScaleDown::OnSuccess,
+        Some("progressively") => ScaleDown::Progressively,
+        Some(other) => {
+            report.invalid("spec.workloadRef.scaleDown", other, "must be never, onsuccess or progressively");
+            ScaleDown::Never
         }
     }
 }

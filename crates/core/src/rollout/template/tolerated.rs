@@ -74,10 +74,13 @@ mod tests {
 
     #[test]
     fn everything_else_stays_as_it_is() {
-        for template in [json!(null), json!({"spec": 1}), json!({"spec": {"containers": [{"resources": {"requests": {
-            "cpu": "100m", "memory": "1.5Gi", "a": "1e3", "b": 0.1, "c": "+5", "d": "-.5E", "e": "2E2", "f": "1E",
-        }}}]}})]
-        {
+        for template in [
+            json!(null),
+            json!({"spec": 1}),
+            json!({"spec": {"containers": [{"resources": {"requests": {
+                "cpu": "100m", "memory": "1.5Gi", "a": "1e3", "b": 0.1, "c": "+5", "d": "-.5E", "e": "2E2", "f": "1E",
+            }}}]}}),
+        ] {
             assert_eq!(tolerated(template.clone()), (template, Vec::new()));
         }
     }

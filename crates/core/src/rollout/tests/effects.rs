@@ -34,6 +34,16 @@ impl World {
                 merge_map(&mut pod.annotations, &json!(annotations));
                 pod.seen_at = now;
             }
+            Effect::EvictPod { name, .. } => {
+                if !self.protected {
+                    self.observed.pods.retain(|pod| pod.name != *name);
+                }
+            }
+            Effect::ScaleDeployment { replicas, .. } => {
+                let Some(Found::Present(workload)) = &mut self.observed.workload else { panic!("there is none") };
+                workload.replicas = Some(*replicas);
+                workload.generation += 1;
+            }
             Effect::ApplyRoutes { name, patch, .. } => {
                 let found = self.observed.virtual_services.get_mut(&key(name)).expect("a VirtualService");
                 change(found, &mut self.versions, self.observed.now, |object| json_patched(object, patch));
@@ -93,6 +103,8 @@ impl World {
             created: self.observed.now,
             deleting: false,
             settled: true,
+            min_ready_seconds: i32::try_from(object["spec"]["minReadySeconds"].as_i64().expect("seconds"))
+                .expect("few"),
             replicas: i32::try_from(object["spec"]["replicas"].as_i64().expect("replicas")).expect("few"),
             replicas_actual: 0,
             replicas_ready: 0,
@@ -134,6 +146,7 @@ impl World {
                     name: format!("{}-{number}-{}", rs.name, now.timestamp()),
                     uid: format!("uid-{}-{number}-{}", rs.name, now.timestamp()),
                     replica_set: rs.name.clone(),
+                    created: now,
                     labels: map(&rs.template["metadata"]["labels"]),
                     annotations: map(&rs.template["metadata"]["annotations"]),
                     ready: is_ready,
@@ -173,6 +186,9 @@ fn merge_map(map: &mut BTreeMap<String, String>, patch: &Value) {
 
 fn merge_replica_set(rs: &mut ReplicaSet, patch: &Value) {
     merge_map(&mut rs.annotations, &patch["metadata"]["annotations"].as_object().map_or(json!({}), |m| json!(m)));
+    if let Some(seconds) = patch.pointer("/spec/minReadySeconds").and_then(Value::as_i64) {
+        rs.min_ready_seconds = i32::try_from(seconds).expect("few");
+    }
     let mut template = (*rs.template).clone();
     if let Some(change) = patch.pointer("/spec/template") {
         json_patch::merge(&mut template, change);

@@ -139,7 +139,7 @@ fn pods_are_guarded() {
         let pods = world.observed.pods.iter().filter(move |pod| pod.replica_set == rs);
         pods.map(|pod| relabel(&pod.name)).collect::<Vec<_>>()
     };
-    let unserved = "relabelling pods would leave the stable side with traffic and without ready pods";
+    let unserved = "relabelling or evicting pods would leave the stable side with traffic and without ready pods";
     assert_eq!(refusal(&world, of("v1")).as_deref(), Some(unserved), "all of stable's pods");
     assert_eq!(refusal(&world, of("v1")[1..].to_vec()), None, "all but one");
 }

@@ -1,6 +1,7 @@
 //! Whole updates without a cluster: plans come true at once, and every story comes to rest.
 
 mod adoption;
+mod affinity;
 mod analysis;
 mod blue_green;
 mod clients;
@@ -10,11 +11,16 @@ mod effects;
 mod guard;
 mod lag;
 mod managed;
+mod neighbours;
 mod overwrites;
+mod ping_pong;
+mod restarts;
 mod revisions;
+mod rollbacks;
 mod scaling;
 mod stories;
 mod updates;
 mod walks;
 mod wire;
+mod workload;
 mod world;

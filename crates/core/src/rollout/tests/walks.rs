@@ -15,6 +15,8 @@ enum Action {
     Paused(bool),
     Status(Value),
     Steps(u8),
+    Window(Option<u8>),
+    Restart,
     Report(&'static str),
     Turns(usize),
     Crash(usize),
@@ -31,6 +33,8 @@ fn harmless() -> impl Strategy<Value = Action> {
         1 => any::<bool>().prop_map(Action::Paused),
         4 => proptest::sample::select(status.to_vec()).prop_map(Action::Status),
         1 => (0..4_u8).prop_map(Action::Steps),
+        1 => proptest::option::of(0..4_u8).prop_map(Action::Window),
+        1 => Just(Action::Restart),
         2 => proptest::sample::select(vec!["Running", "Successful", "Failed", "Inconclusive"]).prop_map(Action::Report),
         6 => (1..8_usize).prop_map(Action::Turns),
         2 => (0..4_usize).prop_map(Action::Crash),
@@ -105,6 +109,11 @@ fn act(world: &mut World, action: &Action) {
         }
         Action::Steps(2) if world.observed.virtual_services.is_empty() => {}
         Action::Steps(variant) => world.set_spec(&json!({"strategy": {"canary": {"steps": steps(*variant)}}})),
+        Action::Window(revisions) => world.set_spec(&json!({"rollbackWindow": {"revisions": revisions}})),
+        Action::Restart => {
+            let now = world.observed.now.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+            world.set_spec(&json!({"restartAt": now}));
+        }
         Action::Report(phase) => report(world, phase),
         Action::Turns(turns) => (0..*turns).for_each(|_| drop(world.turn())),
         Action::Crash(effects_max) => drop(world.turn_with(*effects_max)),

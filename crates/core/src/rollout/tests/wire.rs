@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use serin_api::{Condition, HandledCommand, RolloutStatus, Time};
 
 use crate::rollout::blue_green::Progress;
+use crate::rollout::ping_pong::Turn;
 use crate::rollout::state::{INCONCLUSIVE_PAUSE, Pause, RunRef, STEP_PAUSE, SWITCH_PAUSE, State};
 use crate::rollout::wire::{from_status, to_status};
 
@@ -50,13 +51,15 @@ prop_compose! {
         pauses in proptest::collection::vec(pause(), 0..3),
         (background, step_run) in (option::of(run()), option::of(run())),
         blue_green in progress(),
-        (holding_since, held) in (option::of(instant()), (0..100_000_i64).prop_map(TimeDelta::seconds)),
+        (holding_since, held, restarted_at) in
+            (option::of(instant()), (0..100_000_i64).prop_map(TimeDelta::seconds), option::of(instant())),
+        stable_turn in proptest::sample::select(vec![None, Some(Turn::Ping), Some(Turn::Pong)]),
         (available_max, progressed_at, handled) in (0..1000, option::of(instant()), handled()),
     ) -> State {
         State {
             stable_hash, current_hash, step_hash, step, step_started_at, aborted, abort_cause, promote_full, pauses,
             controller_pause, background, step_run, blue_green, holding_since, held, available_max, progressed_at, handled,
-            events: Vec::new(),
+            restarted_at, stable_turn, events: Vec::new(),
         }
     }
 }

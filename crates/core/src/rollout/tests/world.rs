@@ -10,7 +10,7 @@ use serin_api::{Rollout, RolloutStatus};
 use super::lag::Lag;
 use crate::plan::Event;
 use crate::rollout::observed::{
-    Found, Observed, Pod, Raw, ReplicaSet, Settings, Template, TemplateKey, VirtualServiceKey, Writer,
+    Found, Observed, Pod, Raw, ReplicaSet, Settings, Template, TemplateKey, VirtualServiceKey, Workload, Writer,
 };
 use crate::rollout::{Plan, decide};
 
@@ -23,6 +23,8 @@ pub(super) struct World {
     pub(super) observed: Observed,
     /// Everything that was told so far, as `Reason: message`.
     pub(super) told: Vec<String>,
+    /// Whether a disruption budget refuses every eviction.
+    pub(super) protected: bool,
     /// Images whose pods never become ready.
     pub(super) broken: BTreeSet<String>,
     /// How many pods of an image become ready.
@@ -60,11 +62,14 @@ impl World {
             left_behind: Vec::new(),
             templates: BTreeMap::new(),
             analysis_runs: Vec::new(),
+            names_taken: BTreeSet::new(),
+            rivals: Vec::new(),
             settings: Settings::default(),
         };
         World {
             observed,
             told: Vec::new(),
+            protected: false,
             broken: BTreeSet::new(),
             ready_max: BTreeMap::new(),
             lag: Lag::default(),
@@ -99,6 +104,18 @@ impl World {
     pub(super) fn both() -> Self {
         let mut world = World::hashes().canary(&json!({"canaryService": "web-canary", "stableService": "web-stable"}));
         world.put_services();
+        world
+    }
+
+    /// Split by two Services that swap their roles.
+    pub(super) fn ping_pong() -> Self {
+        let mut world = World::basic().canary(&json!({
+            "pingPong": {"pingService": "web-ping", "pongService": "web-pong"},
+            "trafficRouting": {"istio": {"virtualService": {"name": "web"}}},
+        }));
+        world.put_service("web-ping");
+        world.put_service("web-pong");
+        world.put_route("web", &json!([destination("web-ping", None, 100), destination("web-pong", None, 0)]));
         world
     }
 
@@ -167,6 +184,40 @@ impl World {
         object["metadata"]["resourceVersion"] = json!(version);
         let seen_at = self.observed.now - TimeDelta::hours(1);
         Raw { object: Arc::new(object), version, seen_at, writer: Writer::Unknown }
+    }
+
+    /// Takes the pod template from a Deployment of five pods.
+    pub(super) fn with_workload(mut self, scale_down: &str) -> Self {
+        let template = self.observed.rollout.spec.template.clone().expect("a template");
+        let selector = json!({"matchLabels": {"app": "web"}});
+        let workload = Workload { template, selector, generation: 1, replicas: Some(5) };
+        self.observed.workload = Some(Found::Present(workload));
+        let reference = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "scaleDown": scale_down});
+        self.spec(&json!({"template": null, "workloadRef": reference}))
+    }
+
+    /// Changes the Deployment.
+    fn change_workload(&mut self, change: impl FnOnce(&mut Workload)) {
+        let Some(Found::Present(workload)) = &mut self.observed.workload else { panic!("there is no Deployment") };
+        change(workload);
+        workload.generation += 1;
+    }
+
+    /// Scales the Deployment, as a person does.
+    pub(super) fn set_deployment(&mut self, replicas: i32) {
+        self.change_workload(|workload| workload.replicas = Some(replicas));
+    }
+
+    /// Gives the Deployment's template another image.
+    pub(super) fn set_workload_image(&mut self, tag: &str) {
+        let image = format!("web:{tag}");
+        self.change_workload(|workload| workload.template["spec"]["containers"][0]["image"] = json!(image));
+    }
+
+    /// Pods that the Deployment asks for.
+    pub(super) fn deployment(&self) -> i32 {
+        let found = self.observed.workload.as_ref().and_then(|found| found.present());
+        found.and_then(|workload| workload.replicas).expect("a Deployment")
     }
 
     /// Merges into `spec`.
@@ -295,6 +346,11 @@ impl World {
         self.observed.rollout.status.clone().unwrap_or_default()
     }
 
+    /// `spec.restartAt`.
+    pub(super) fn restart_at(&self) -> Option<DateTime<Utc>> {
+        self.observed.rollout.spec.restart_at.map(|time| time.0)
+    }
+
     /// What clients see, in one line.
     pub(super) fn line(&self) -> String {
         let status = self.status();
@@ -338,6 +394,12 @@ impl World {
     pub(super) fn http(&self) -> &[Value] {
         let (_, found) = self.observed.virtual_services.first_key_value().expect("a VirtualService");
         found.present().expect("present").object["spec"]["http"].as_array().expect("routes")
+    }
+
+    /// The hash that an image gets after one decision.
+    pub(super) fn turned_to(mut self, tag: &str) -> String {
+        self.turn();
+        self.rs(tag).hash.clone()
     }
 
     /// The ReplicaSet of an image.
