@@ -124,7 +124,8 @@ fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<P
     effects.extend(children::forget(scene, state));
     effects.extend(workload::scale_down(scene, state));
     // What a budget may refuse comes last, so that nothing waits for it.
-    effects.extend(restart::plan(scene, state, holds));
+    let evictions = restart::plan(scene, state, holds, &effects);
+    effects.extend(evictions);
     effects
 }
 

@@ -6,7 +6,7 @@ use crate::plan::{Effect, Planned, Wake};
 use crate::rollout::Hold;
 use crate::rollout::observed::{Pod, ReplicaSet};
 
-use super::mesh::spread_at;
+use super::mesh::{Role, spread_at};
 use super::scene::Scene;
 use super::state::State;
 
@@ -19,7 +19,9 @@ pub(crate) fn is_pending(scene: &Scene<'_>, state: &State) -> bool {
 }
 
 /// The evictions that are due now; says so where some are left, and remembers the restart once none is.
-pub(crate) fn plan(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<Planned> {
+///
+/// `planned` is what is done besides: while traffic or pods change sides, nobody who serves goes.
+pub(crate) fn plan(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>, planned: &[Planned]) -> Vec<Planned> {
     let Some(at) = due(scene, state) else { return Vec::new() };
     let old: Vec<(&ReplicaSet, &Pod)> = pods_in_order(scene, state).filter(|(_, pod)| is_old(pod, at)).collect();
     if old.is_empty() {
@@ -27,13 +29,13 @@ pub(crate) fn plan(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) 
         return Vec::new();
     }
     holds.push(Hold::Restarting { left: old.len() });
-    let mut budget = budget(scene);
+    let mut budget = if planned.iter().any(moves_traffic) { 0 } else { budget(scene) };
     let mut chosen: Vec<&Pod> = Vec::new();
     for (rs, pod) in old {
         // Whoever serves nobody is missed by nobody.
         if !pod.is_serving() {
             chosen.push(pod);
-        } else if budget > 0 && may_spare(scene, rs, &chosen) {
+        } else if budget > 0 && may_spare(scene, rs, &chosen) && leaves_sides_served(scene, pod, &chosen) {
             budget -= 1;
             chosen.push(pod);
         }
@@ -95,6 +97,35 @@ fn budget(scene: &Scene<'_>) -> i32 {
 fn may_spare(scene: &Scene<'_>, rs: &ReplicaSet, chosen: &[&Pod]) -> bool {
     let going = chosen.iter().filter(|pod| pod.replica_set == rs.name && pod.is_serving()).count();
     !is_routed(scene, rs) || answering(scene, rs) > i32::try_from(going).unwrap_or(i32::MAX) + 1
+}
+
+/// Whether each side that may be sent requests keeps a pod that every proxy knows: in a hand-over the pods of one ReplicaSet
+/// stand behind both sides.
+fn leaves_sides_served(scene: &Scene<'_>, pod: &Pod, chosen: &[&Pod]) -> bool {
+    let Some(mesh) = &scene.mesh else { return true };
+    let is_quiet = mesh.quiet_at(scene.observed).is_none();
+    [Role::Canary, Role::Stable].into_iter().all(|role| {
+        let ready = mesh.end(role).ready(scene.observed);
+        let stays = |other: &&Pod| {
+            other.name != pod.name
+                && !chosen.iter().any(|gone| gone.name == other.name)
+                && spread_at(other.seen_at, scene.observed).is_none()
+        };
+        let is_behind = ready.iter().any(|behind| behind.name == pod.name);
+        !is_behind || (is_quiet && ready.iter().any(stays))
+    })
+}
+
+/// Whether an effect changes who is asked, or who answers for a side.
+fn moves_traffic(planned: &Planned) -> bool {
+    matches!(
+        planned.effect,
+        Effect::ApplyRoutes { .. }
+            | Effect::ApplySubsets { .. }
+            | Effect::SwitchService { .. }
+            | Effect::RelabelPod { .. }
+            | Effect::ScaleReplicaSet { .. }
+    )
 }
 
 /// Whether requests are sent to a ReplicaSet alone, as far as anybody may believe.

@@ -188,6 +188,9 @@ fn walks_that_once_led_nowhere_lead_home() {
     let full = json!({"promoteFull": true});
     let restarts = [Image(2), Crash(0), Status(full.clone()), Turns(1), Crash(0), Report("Running")];
     check("crashes around the first decision to promote in full", 3, &restarts);
+    check("a restart in the hand-over", 0, &[Image(2), Turns(1), Status(full.clone()), Turns(2), Action::Restart]);
+    let restart = [Image(2), Steps(1), Turns(4), Steps(4), Pass(2), Turns(3), Action::Restart];
+    check("a restart beside a turn of the hand-over", 0, &restart);
     check("a crash between subset and Service", 3, &[Image(2), Turns(3), Status(full), Turns(2), Crash(1)]);
     let skip = json!({"controllerPause": false, "currentStepIndex": 3, "pauseConditions": null});
     check("steps skipped before the first weight", 0, &[Image(2), Crash(2), Pass(1), Status(skip.clone())]);
