@@ -12,6 +12,7 @@ mod jobs;
 pub mod judge;
 pub mod merge;
 mod metric;
+pub(crate) mod object;
 pub mod parse;
 pub mod phase;
 mod rules;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Value, json};
+use serde_json::Value;
 use serin_api::{AnalysisRun, Argument, ExperimentAnalysis, ExperimentAnalysisRunStatus, ExperimentStatus, labels};
 
 use crate::analysis::args::{Placeholders, merge};
+use crate::analysis::object::{Own, object};
 use crate::analysis::phase::Phase;
-use crate::analysis::sample::Semantics;
 use crate::analysis::template::flatten;
 use crate::field_error::FieldError;
 use crate::plan::{Effect, Event, Planned, Wake};
@@ -212,35 +212,20 @@ fn build(
     let given = given(&analysis.args, &placeholders(observed, status))?;
     let subject = serde_json::to_value(&*observed.experiment).unwrap_or_default();
     let args = merge(std::slice::from_ref(&flat.args), &given, &subject)?;
-    let mut dry_run = flat.dry_run;
-    dry_run.extend(spec.dry_run.clone());
-    let mut retention = flat.measurement_retention;
-    retention.extend(spec.measurement_retention.clone());
-    let metadata = spec.analysis_run_metadata.clone().unwrap_or_default();
-    let (mut run_labels, mut annotations) = (metadata.labels, metadata.annotations);
+    let mut metadata = spec.analysis_run_metadata.clone().unwrap_or_default();
     if let Some(instance) = &observed.settings.instance_id {
-        run_labels.insert(labels::INSTANCE_ID.to_owned(), instance.clone());
+        metadata.labels.insert(labels::INSTANCE_ID.to_owned(), instance.clone());
     }
-    if flat.semantics.unwrap_or(observed.settings.semantics) == Semantics::Argo {
-        annotations.insert(labels::ANALYSIS_SEMANTICS.to_owned(), labels::ANALYSIS_SEMANTICS_ARGO.to_owned());
-    }
-    Ok(json!({
-        "apiVersion": labels::API_VERSION,
-        "kind": "AnalysisRun",
-        "metadata": {
-            "name": name,
-            "namespace": observed.namespace(),
-            "labels": run_labels,
-            "annotations": annotations,
-            "ownerReferences": [observed.owner_reference()],
-        },
-        "spec": {
-            "metrics": flat.metrics,
-            "args": args,
-            "dryRun": dry_run,
-            "measurementRetention": retention,
-        },
-    }))
+    let own = Own {
+        name,
+        namespace: Some(observed.namespace()),
+        owner: observed.owner_reference(),
+        metadata,
+        dry_run: &spec.dry_run,
+        retention: &spec.measurement_retention,
+        semantics: observed.settings.semantics,
+    };
+    Ok(object(flat, &args, own))
 }
 
 /// The values that an analysis gives to arguments, with the Experiment's own words in them replaced.

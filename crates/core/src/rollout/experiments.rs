@@ -11,6 +11,7 @@ use crate::rollout::Hold;
 use crate::rollout::step::Step;
 
 use super::experiment_object::build;
+use super::rollback::is_hurried;
 use super::scene::Scene;
 use super::state::{INCONCLUSIVE_EXPERIMENT, State};
 
@@ -18,7 +19,8 @@ use super::state::{INCONCLUSIVE_EXPERIMENT, State};
 /// it.
 pub(crate) fn follow(scene: &Scene<'_>, state: &mut State) {
     forget_if_resumed(scene, state);
-    let Some(experiment) = current(scene, state).filter(|_| state.is_updating() && !state.promote_full) else { return };
+    let is_under_way = state.is_updating() && !is_hurried(scene, state);
+    let Some(experiment) = current(scene, state).filter(|_| is_under_way) else { return };
     if !matches!(state.current_step(scene.spec), Some(Step::Experiment(_))) {
         return;
     }
@@ -68,7 +70,7 @@ pub(crate) fn start_and_end(scene: &Scene<'_>, state: &mut State, holds: &mut Ve
 fn is_wanted(scene: &Scene<'_>, state: &State) -> bool {
     let on_step = matches!(state.current_step(scene.spec), Some(Step::Experiment(_)));
     let has_both = scene.stable(state).is_some() && scene.new_replica_set().is_some();
-    on_step && state.is_updating() && !state.promote_full && has_both
+    on_step && state.is_updating() && has_both
 }
 
 fn end_unwanted(scene: &Scene<'_>, state: &State) -> Vec<Planned> {

@@ -57,7 +57,7 @@ pub(crate) fn wanted(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> Extra
     let Some(Step::Experiment(step)) = state.current_step(scene.spec).filter(|_| state.is_updating()) else {
         return extras;
     };
-    let Some(experiment) = experiments::current(scene, state).filter(|_| !state.promote_full) else { return extras };
+    let Some(experiment) = experiments::current(scene, state) else { return extras };
     if experiment.spec.terminate || !experiments::is_under_way(experiment) {
         return extras;
     }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use serin_api::{Argument, RolloutAnalysis, labels};
 
 use crate::analysis::args::{ArgSources, given, merge};
-use crate::analysis::sample::Semantics;
+use crate::analysis::object::{Own, object};
 use crate::analysis::template::{Flat, flatten, keys};
 use crate::field_error::FieldError;
 use crate::rollout::step::Step;
@@ -84,35 +84,19 @@ pub(crate) fn build(scene: &Scene<'_>, state: &State, kind: RunKind, name: &str)
     };
     let flat = flatten(&keys(&analysis.templates), &scene.observed.templates)?;
     let args = arguments(scene, state, analysis, &flat)?;
-    let mut dry_run = flat.dry_run;
-    dry_run.extend(analysis.dry_run.clone());
-    let mut retention = flat.measurement_retention;
-    retention.extend(analysis.measurement_retention.clone());
-    let metadata = analysis.analysis_run_metadata.clone().unwrap_or_default();
-    let mut run_labels = metadata.labels;
-    run_labels.extend(labels_of(scene, state, kind));
-    let mut annotations = metadata.annotations;
-    annotations.insert(labels::REVISION.to_owned(), scene.revision.number.to_string());
-    if flat.semantics.unwrap_or(scene.observed.settings.semantics) == Semantics::Argo {
-        annotations.insert(labels::ANALYSIS_SEMANTICS.to_owned(), labels::ANALYSIS_SEMANTICS_ARGO.to_owned());
-    }
-    Ok(json!({
-        "apiVersion": labels::API_VERSION,
-        "kind": "AnalysisRun",
-        "metadata": {
-            "name": name,
-            "namespace": scene.observed.rollout.metadata.namespace,
-            "labels": run_labels,
-            "annotations": annotations,
-            "ownerReferences": [owner_reference(scene)],
-        },
-        "spec": {
-            "metrics": flat.metrics,
-            "args": args,
-            "dryRun": dry_run,
-            "measurementRetention": retention,
-        },
-    }))
+    let mut metadata = analysis.analysis_run_metadata.clone().unwrap_or_default();
+    metadata.labels.extend(labels_of(scene, state, kind));
+    metadata.annotations.insert(labels::REVISION.to_owned(), scene.revision.number.to_string());
+    let own = Own {
+        name,
+        namespace: scene.observed.rollout.metadata.namespace.as_deref(),
+        owner: owner_reference(scene),
+        metadata,
+        dry_run: &analysis.dry_run,
+        retention: &analysis.measurement_retention,
+        semantics: scene.observed.settings.semantics,
+    };
+    Ok(object(flat, &args, own))
 }
 
 fn arguments(
