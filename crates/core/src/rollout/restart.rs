@@ -27,13 +27,14 @@ pub(crate) fn plan(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) 
         return Vec::new();
     }
     holds.push(Hold::Restarting { left: old.len() });
+    holds.extend(scene.observed.control_plane.not_listening());
     let mut budget = budget(scene);
     let mut chosen: Vec<&Pod> = Vec::new();
     for (rs, pod) in old {
         // Whoever serves nobody is missed by nobody.
         if !pod.is_serving() {
             chosen.push(pod);
-        } else if budget > 0 && may_spare(scene, rs, &chosen) {
+        } else if budget > 0 && scene.observed.control_plane.is_listening() && may_spare(scene, rs, &chosen) {
             budget -= 1;
             chosen.push(pod);
         }

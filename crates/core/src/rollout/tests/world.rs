@@ -10,6 +10,7 @@ use serin_api::{Rollout, RolloutStatus};
 use super::lab::Lab;
 use super::lag::Lag;
 use crate::plan::{Event, Wake};
+use crate::rollout::ControlPlane;
 use crate::rollout::observed::{
     Found, Observed, Pod, Raw, ReplicaSet, Settings, Template, TemplateKey, VirtualServiceKey, Workload, Writer,
 };
@@ -72,6 +73,7 @@ impl World {
             experiments: Vec::new(),
             experiment_services: BTreeMap::new(),
             experiment_pods: Vec::new(),
+            control_plane: ControlPlane::Unknown,
             settings: Settings::default(),
         };
         World {
