@@ -73,6 +73,7 @@ fn decision() -> Decision {
         experiments: Vec::new(),
         experiment_services: BTreeMap::new(),
         experiment_pods: Vec::new(),
+        control_plane: rollout::ControlPlane::Unknown,
         settings: rollout::observed::Settings::default(),
     };
     let facts = rollout::Facts { weight_desired: Some(20), weight_observed: Some(10), ..rollout::Facts::default() };
@@ -89,8 +90,14 @@ fn decision() -> Decision {
 #[test]
 fn a_rollout_is_described_until_it_is_gone() {
     let (metrics, key) = (Metrics::new(), Key::rollout("shop", "web"));
-    let report =
-        Report { outcome: Outcome::Done, status_written: true, writes: Vec::new(), refused: Vec::new(), names_taken: Vec::new(), events: 1 };
+    let report = Report {
+        outcome: Outcome::Done,
+        status_written: true,
+        writes: Vec::new(),
+        refused: Vec::new(),
+        names_taken: Vec::new(),
+        events: 1,
+    };
     let decision = decision();
     let record = Record { at: DateTime::UNIX_EPOCH, decision: &decision, report: &report };
     metrics.record(&key, &record, DateTime::UNIX_EPOCH + TimeDelta::milliseconds(20));

@@ -87,10 +87,8 @@ mod tests {
 
     #[test]
     fn a_change_has_spread_only_in_a_mesh_that_listens() {
-        let (away, back) = (
-            ControlPlane::Away { known: at(50) },
-            ControlPlane::Reconnecting { known: at(50), until: at(130) },
-        );
+        let (away, back) =
+            (ControlPlane::Away { known: at(50) }, ControlPlane::Reconnecting { known: at(50), until: at(130) });
         let cases = [
             ("nobody knows: the delay counts", ControlPlane::Unknown, 99, None),
             ("nobody knows: the delay is not over", ControlPlane::Unknown, 101, Some(at(101))),
