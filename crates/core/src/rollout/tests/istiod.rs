@@ -30,7 +30,7 @@ fn away() -> Hold {
 #[test]
 fn an_update_waits_for_istiod_and_goes_on_afterwards() {
     for (case, world) in worlds() {
-        for turns in [0, 3, 9] {
+        for turns in [0, 3, 6] {
             let mut world = in_mid_canary(world.clone());
             world.set_status(&json!({"promoteFull": true}));
             for _ in 0..turns {
@@ -40,7 +40,7 @@ fn an_update_waits_for_istiod_and_goes_on_afterwards() {
             world.wait(120);
             assert!(world.rs("v1").replicas > 0, "{case} after {turns} turns: the old pods are still called");
             world.regain_istiod();
-            world.wait(29);
+            world.wait(20);
             assert!(world.rs("v1").replicas > 0, "{case} after {turns} turns: some proxies may not be back");
             world.wait(90);
             world.expect("Healthy, step 2, 0 %, 5 v2");
