@@ -242,6 +242,8 @@ impl Effect {
     #[must_use]
     pub fn write(&self, rollout: &str) -> Write {
         let own = |target, name: &str, verb| Write { target, namespace: None, name: name.to_owned(), verb };
+        let created = |target, object: &Value| own(target, name_of(object), Verb::Create(object.clone()));
+        let deleted = |target, name: &str, uid: &str| own(target, name, Verb::Delete { uid: uid.to_owned() });
         match self {
             Effect::SetRolloutReplicas { replicas } => {
                 own(Target::Rollout, rollout, Verb::MergePatch(json!({"spec": {"replicas": replicas}})))
@@ -249,9 +251,7 @@ impl Effect {
             Effect::AnnotateRollout { annotations } => {
                 own(Target::Rollout, rollout, Verb::MergePatch(json!({"metadata": {"annotations": annotations}})))
             }
-            Effect::CreateReplicaSet { object } => {
-                own(Target::ReplicaSet, name_of(object), Verb::Create(object.clone()))
-            }
+            Effect::CreateReplicaSet { object } => created(Target::ReplicaSet, object),
             Effect::AdoptReplicaSet { name, uid, owner } => own(
                 Target::ReplicaSet,
                 name,
@@ -268,7 +268,7 @@ impl Effect {
             Effect::PatchReplicaSet { name, uid, patch } => {
                 own(Target::ReplicaSet, name, Verb::MergePatch(with_uid(patch, uid)))
             }
-            Effect::DeleteReplicaSet { name, uid } => own(Target::ReplicaSet, name, Verb::Delete { uid: uid.clone() }),
+            Effect::DeleteReplicaSet { name, uid } => deleted(Target::ReplicaSet, name, uid),
             Effect::RelabelPod { name, uid, labels, annotations } => own(
                 Target::Pod,
                 name,
@@ -286,18 +286,14 @@ impl Effect {
             },
             Effect::ApplySubsets { name, patch } => own(Target::DestinationRule, name, Verb::JsonPatch(patch.clone())),
             Effect::SwitchService { name, patch } => own(Target::Service, name, Verb::MergePatch(patch.clone())),
-            Effect::CreateService { object } => own(Target::Service, name_of(object), Verb::Create(object.clone())),
-            Effect::DeleteService { name, uid } => own(Target::Service, name, Verb::Delete { uid: uid.clone() }),
-            Effect::CreateExperiment { object } => {
-                own(Target::Experiment, name_of(object), Verb::Create(object.clone()))
-            }
+            Effect::CreateService { object } => created(Target::Service, object),
+            Effect::DeleteService { name, uid } => deleted(Target::Service, name, uid),
+            Effect::CreateExperiment { object } => created(Target::Experiment, object),
             Effect::TerminateExperiment { name } => {
                 own(Target::Experiment, name, Verb::MergePatch(json!({"spec": {"terminate": true}})))
             }
-            Effect::DeleteExperiment { name, uid } => own(Target::Experiment, name, Verb::Delete { uid: uid.clone() }),
-            Effect::CreateAnalysisRun { object } => {
-                own(Target::AnalysisRun, name_of(object), Verb::Create(object.clone()))
-            }
+            Effect::DeleteExperiment { name, uid } => deleted(Target::Experiment, name, uid),
+            Effect::CreateAnalysisRun { object } => created(Target::AnalysisRun, object),
             Effect::ClaimAnalysisRun { name, uid, instance } => {
                 let labels = json!({labels::INSTANCE_ID: instance});
                 own(Target::AnalysisRun, name, Verb::MergePatch(json!({"metadata": {"uid": uid, "labels": labels}})))
@@ -305,10 +301,8 @@ impl Effect {
             Effect::TerminateAnalysisRun { name } => {
                 own(Target::AnalysisRun, name, Verb::MergePatch(json!({"spec": {"terminate": true}})))
             }
-            Effect::DeleteAnalysisRun { name, uid } => {
-                own(Target::AnalysisRun, name, Verb::Delete { uid: uid.clone() })
-            }
-            Effect::DeleteJob { name, uid } => own(Target::Job, name, Verb::Delete { uid: uid.clone() }),
+            Effect::DeleteAnalysisRun { name, uid } => deleted(Target::AnalysisRun, name, uid),
+            Effect::DeleteJob { name, uid } => deleted(Target::Job, name, uid),
         }
     }
 }

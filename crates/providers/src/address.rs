@@ -37,8 +37,11 @@ impl Address {
     }
 }
 
-/// A URL, its beginning up to and with the port, and user and password.
-fn parts(text: &str) -> Option<(Uri, String, Option<(String, String)>)> {
+/// User and password.
+type User = (String, String);
+
+/// A URL, its beginning up to and with the port, and its user.
+fn parts(text: &str) -> Option<(Uri, String, Option<User>)> {
     let uri: Uri = text.parse().ok()?;
     let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
     let authority = uri.authority()?;

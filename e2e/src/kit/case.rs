@@ -31,6 +31,8 @@ pub(crate) struct Case {
     pub(crate) smoke: bool,
     /// Whether it is run only when it is named.
     pub(crate) on_demand: bool,
+    /// Whether it takes something away that every other case needs.
+    alone: bool,
     limit: Duration,
     script: Script,
 }
@@ -47,6 +49,7 @@ impl Case {
             name,
             smoke: false,
             on_demand: false,
+            alone: false,
             limit,
             script: Box::new(move |stage| Box::pin(script(stage))),
         }
@@ -61,6 +64,12 @@ impl Case {
     /// A measurement, not a test: run only when it is named.
     pub(crate) fn on_demand(mut self) -> Self {
         self.on_demand = true;
+        self
+    }
+
+    /// Its suite runs after all others, with no lane beside it.
+    pub(crate) fn alone(mut self) -> Self {
+        self.alone = true;
         self
     }
 }
@@ -114,12 +123,20 @@ pub(crate) struct Pace {
 pub(crate) async fn run(cluster: &Cluster, cases: &[Case], keep: &Path, pace: &Pace) -> Result<Report> {
     let began = Instant::now();
     let seen = Mutex::new(Vec::new());
-    let suites =
-        cases.chunk_by(|one, next| one.suite == next.suite).map(|cases| suite(cluster, cases, (keep, pace), &seen));
+    let suites = cases.chunk_by(|one, next| one.suite == next.suite);
+    let (alone, together): (Vec<_>, Vec<_>) = suites.partition(|cases| cases.iter().any(|case| case.alone));
     let lanes = pace.lanes.max(1);
-    tokio::select! {
+    let play = async |suites: Vec<&[Case]>, lanes| {
+        let suites = suites.into_iter().map(|cases| suite(cluster, cases, (keep, pace), &seen));
         // Not `buffered`: there, a suite that is done keeps its lane until those before it are done as well.
-        done = stream::iter(suites).buffer_unordered(lanes).try_collect::<()>() => done?,
+        stream::iter(suites).buffer_unordered(lanes).try_collect::<()>().await
+    };
+    let all = async {
+        play(together, lanes).await?;
+        play(alone, 1).await
+    };
+    tokio::select! {
+        done = all => done?,
         // Whoever cannot wait gets what was seen so far.
         _ = tokio::signal::ctrl_c() => println!("interrupted; what runs in the cluster is left there"),
     }

@@ -49,7 +49,12 @@ pub fn start(layout: &Layout) -> Result<()> {
 /// # Errors
 /// If kwok cannot be started again with it.
 pub fn set_pod_start(layout: &Layout, time: Duration) -> Result<()> {
+    if stages::are_of(layout, time) {
+        return Ok(());
+    }
     stages::write(layout, time)?;
     daemon::stop(layout, "kwok")?;
+    // The next one would wait until it has run out.
+    kubectl::run(layout, &["delete", "lease", "simulated-1", "--namespace=kube-node-lease", "--ignore-not-found"])?;
     daemon::launch(layout, &daemon(layout))
 }

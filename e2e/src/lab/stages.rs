@@ -57,6 +57,15 @@ pub fn write(layout: &Layout, start: Duration) -> Result<()> {
     Ok(())
 }
 
+/// Whether the stages that are written are those of pods that start within this time.
+#[must_use]
+pub fn are_of(layout: &Layout, start: Duration) -> bool {
+    let is_same = |(name, template): &(&str, &str)| {
+        fs::read_to_string(of_pods(layout, name)).is_ok_and(|text| text == filled(template, start))
+    };
+    OF_PODS.iter().all(is_same)
+}
+
 /// The files of all stages.
 #[must_use]
 pub fn files(layout: &Layout) -> Vec<PathBuf> {

@@ -4,7 +4,7 @@
 //!   selection   which of its tests, in which order
 //!   ground      the cluster: control plane, simulated node, kinds, namespace
 //!   controller  the one that is tested
-//!   play        one run of the suite's program, and its output cut into tests
+//!   play        one test by the suite's program
 //!   output      what the program writes, read
 //!   table       what came of it
 //! ```
@@ -19,6 +19,7 @@ mod selection;
 mod table;
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
@@ -84,8 +85,10 @@ impl Upstream {
             controller.start(&layout)?;
             for group in &groups {
                 simulated::set_pod_start(&layout, group.pod_start.unwrap_or(stages::START))?;
-                let played = suite.play(&layout, group, &controller)?;
-                table.add(played);
+                for test in &group.tests {
+                    let began = Instant::now();
+                    table.add(suite.play(&layout, &group.suite, test, &controller)?, began);
+                }
             }
             controller.stop(&layout)?;
             table.keep(&kept().join("upstream").join(format!("run-{run}")))?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-/// Tests of one suite that one run of its program does.
+/// Tests of one suite that want the same of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Group {
     pub(super) suite: String,

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::play::{Outcome, Played};
+use super::play::Outcome;
 
 /// The tests that were run, and how long all took.
 #[derive(Clone, Debug, Default)]
@@ -16,11 +16,11 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Adds what came of a group, and says it.
-    pub(super) fn add(&mut self, played: Played) {
-        played.outcomes.iter().for_each(|outcome| print!("{}", line(outcome)));
-        self.outcomes.extend(played.outcomes);
-        self.took += played.took;
+    /// Adds what came of a test, which began then, and says it.
+    pub(super) fn add(&mut self, outcome: Outcome, began: Instant) {
+        print!("{}", line(&outcome));
+        self.outcomes.push(outcome);
+        self.took += began.elapsed();
     }
 
     /// How many tests failed.

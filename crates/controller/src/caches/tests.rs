@@ -268,13 +268,23 @@ fn what_belongs_to_an_experiment_concerns_it_and_the_rollout_that_sends_requests
     check("it itself", caches, applied(Kind::Experiment, Arc::new(experiment)), &[web.clone(), exp.clone()]);
     let mut rs = object("exp-a", 1);
     rs["metadata"]["labels"] = json!({labels::POD_TEMPLATE_HASH: "abc"});
-    check("its ReplicaSet", caches, applied(Kind::ReplicaSet, owned(rs.clone(), "Experiment", "exp")), &[exp.clone()]);
-    check("a pod of that", caches, applied(Kind::Pod, pod("pod", "exp-a", "True", 1)), &[web.clone()]);
+    check(
+        "its ReplicaSet",
+        caches,
+        applied(Kind::ReplicaSet, owned(rs.clone(), "Experiment", "exp")),
+        std::slice::from_ref(&exp),
+    );
+    check("a pod of that", caches, applied(Kind::Pod, pod("pod", "exp-a", "True", 1)), std::slice::from_ref(&web));
     let service = owned(object("exp-a", 1), "Experiment", "exp");
     check("its Service", caches, applied(Kind::Service, service.clone()), &[web.clone(), exp.clone()]);
-    check("one of a name that it asks for", caches, applied(Kind::Service, Arc::new(object("own", 1))), &[exp.clone()]);
+    check(
+        "one of a name that it asks for",
+        caches,
+        applied(Kind::Service, Arc::new(object("own", 1))),
+        std::slice::from_ref(&exp),
+    );
     let template = with(object("inner", 1), "/metadata/name", json!("inner"));
-    check("a template that it names", caches, applied(Kind::AnalysisTemplate, template), &[exp.clone()]);
+    check("a template that it names", caches, applied(Kind::AnalysisTemplate, template), std::slice::from_ref(&exp));
     let routes = applied(Kind::VirtualService, Arc::new(object("web", 1)));
     check("the routes of its Rollout", caches, routes, &[web.clone(), exp.clone()]);
     let name = ObjectName::new("shop", "exp");

@@ -164,7 +164,23 @@ impl Lab {
                 let run = runs.find(|run| run.metadata.name.as_ref() == Some(name)).expect("a run");
                 Arc::make_mut(run).spec.terminate = true;
             }
-            other => panic!("an Experiment does not {other:?}"),
+            Effect::SetRolloutReplicas { .. }
+            | Effect::AnnotateRollout { .. }
+            | Effect::AdoptReplicaSet { .. }
+            | Effect::PatchReplicaSet { .. }
+            | Effect::DeleteReplicaSet { .. }
+            | Effect::RelabelPod { .. }
+            | Effect::EvictPod { .. }
+            | Effect::ScaleDeployment { .. }
+            | Effect::ApplyRoutes { .. }
+            | Effect::ApplySubsets { .. }
+            | Effect::SwitchService { .. }
+            | Effect::CreateExperiment { .. }
+            | Effect::TerminateExperiment { .. }
+            | Effect::DeleteExperiment { .. }
+            | Effect::ClaimAnalysisRun { .. }
+            | Effect::DeleteAnalysisRun { .. }
+            | Effect::DeleteJob { .. } => panic!("an Experiment does not {effect:?}"),
         }
     }
 

@@ -112,7 +112,9 @@ pub fn select(virtual_service: &Value, selection: &Selection) -> Result<Vec<Rout
     let mut errors = Vec::new();
     for protocol in Protocol::ALL {
         let routes = list(virtual_service, protocol);
-        if routes.is_empty() && selection.asks_nothing_of(protocol) {
+        // As upstream has it, names of HTTP routes mean nothing to a VirtualService that has none, if TLS or TCP routes are asked for.
+        let is_moot = protocol == Protocol::Http && selection.asks_beside_http();
+        if routes.is_empty() && (selection.asks_nothing_of(protocol) || is_moot) {
             continue;
         }
         match select_of(protocol, routes, selection) {
@@ -130,6 +132,10 @@ pub fn select(virtual_service: &Value, selection: &Selection) -> Result<Vec<Rout
 }
 
 impl Selection {
+    fn asks_beside_http(&self) -> bool {
+        !self.tls_routes.is_empty() || !self.tcp_routes.is_empty()
+    }
+
     fn asks_nothing_of(&self, protocol: Protocol) -> bool {
         match protocol {
             Protocol::Http => self.routes.is_empty(),
@@ -289,6 +295,13 @@ mod tests {
                 "HTTP Route 'b' is not found in the defined Virtual Service.",
                 "HTTP Route 'c' is not found in the defined Virtual Service.",
             ]),
+        );
+        let tls = vec![TlsRoute { port: Some(443), sni_hosts: Vec::new() }];
+        check(
+            "names of HTTP routes mean nothing where there are only TLS routes",
+            &json!({"tls": [{"match": [{"port": 443}]}]}),
+            &Selection { tls_routes: tls, ..http(&["a"]) },
+            Ok(&["spec.tls[0]"]),
         );
         check(
             "a VirtualService without routes",

@@ -238,6 +238,11 @@ impl End<'_> {
         }
     }
 
+    /// Whether there is nothing that could restrict this side.
+    pub(crate) fn is_unrestricted(&self) -> bool {
+        self.subset.is_none() && self.service.is_none()
+    }
+
     /// Whether requests to this side may reach pods of a hash.
     pub(crate) fn reaches(&self, hash: &str) -> bool {
         let subset = self.subset.and_then(|(raw, name)| subset_hash(&raw.object, name));

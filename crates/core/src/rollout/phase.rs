@@ -7,6 +7,7 @@ use super::conditions::abort_message;
 use super::deadline::{self, Deadline};
 use super::extras;
 use super::managed;
+use super::mesh::Role;
 use super::named_services;
 use super::restart;
 use super::scene::Scene;
@@ -82,5 +83,21 @@ pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, hol
     if let Some(hold) = managed::not_observed(scene, state).or_else(|| extras::not_observed(scene, state)) {
         return Phase::new("Progressing", format!("promoted; {hold}"));
     }
+    if let Some(hold) = first_switch(scene, state) {
+        return Phase::new("Progressing", format!("promoted; {hold}"));
+    }
     Phase::new("Healthy", "")
+}
+
+/// A side that does not stand for the first revision yet. Only the first deployment waits for that: later a tool that takes our
+/// labels off would make a Rollout that is well look as if it was not.
+fn first_switch(scene: &Scene<'_>, state: &State) -> Option<Hold> {
+    let (mesh, stable) = (scene.mesh.as_ref()?, state.stable_hash.as_deref()?);
+    let was_healthy = scene.observed.rollout.status.as_ref().is_some_and(|it| it.phase.as_deref() == Some("Healthy"));
+    if scene.revision.number > 1 || was_healthy || scene.spec.replicas == 0 {
+        return None;
+    }
+    let stands = |role: Role| mesh.end(role).hash() == Some(stable) || mesh.end(role).is_unrestricted();
+    let role = [Role::Stable, Role::Canary].into_iter().find(|role| !stands(*role))?;
+    Some(Hold::SideNotSwitched { side: format!("the {role} side"), hash: stable.to_owned() })
 }

@@ -1,5 +1,10 @@
 //! Returns to an earlier revision: which of them need no steps and no analysis.
 
+use chrono::{DateTime, Utc};
+use serin_api::labels;
+
+use crate::rollout::observed::ReplicaSet;
+
 use super::blue_green;
 use super::scene::Scene;
 use super::state::State;
@@ -9,10 +14,10 @@ use super::state::State;
 pub(crate) fn is_within_window(scene: &Scene<'_>, state: &State) -> bool {
     let (Some(new), Some(stable)) = (scene.new_replica_set(), scene.stable(state)) else { return false };
     let Some(window) = scene.spec.rollback_window else { return false };
-    if !state.is_updating() || new.created >= stable.created {
+    if !state.is_updating() || birth(new) >= birth(stable) {
         return false;
     }
-    let between = scene.owned().filter(|rs| new.created < rs.created && rs.created < stable.created).count();
+    let between = scene.owned().filter(|rs| birth(new) < birth(rs) && birth(rs) < birth(stable)).count();
     between < window
 }
 
@@ -20,9 +25,16 @@ pub(crate) fn is_within_window(scene: &Scene<'_>, state: &State) -> bool {
 pub(crate) fn is_rollback(scene: &Scene<'_>, state: &State) -> bool {
     let is_older = |stable: &str| {
         let both = scene.new_replica_set().zip(scene.by_hash(stable));
-        both.is_some_and(|(new, stable)| new.created < stable.created)
+        both.is_some_and(|(new, stable)| birth(new) < birth(stable))
     };
     state.stable_hash.as_deref().is_some_and(|stable| stable == state.current_hash || is_older(stable))
+}
+
+/// What orders ReplicaSets by age: when they were made, and among those of the same second, the first number that they had.
+fn birth(rs: &ReplicaSet) -> (DateTime<Utc>, i64) {
+    let history = rs.annotations.get(labels::REVISION_HISTORY);
+    let first = history.and_then(|history| history.split(',').next()?.trim().parse().ok());
+    (rs.created, first.unwrap_or_else(|| rs.revision()))
 }
 
 /// Whether a return to an earlier revision skips everything that an update waits for but pods.

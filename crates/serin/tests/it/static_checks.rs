@@ -38,6 +38,8 @@ fn every_error_is_told_with_file_object_and_field() {
         findings,
         [
             "error success-rate spec.metrics[0].successCondition",
+            "error tasting spec.templates",
+            "error tasting spec.duration",
             "error teapot spec.strategy.canary.stableSrvice",
             "warning teapot spec.workloadRef.name",
             "error teapot spec.strategy.canary.steps[0].setWeight",
@@ -45,7 +47,7 @@ fn every_error_is_told_with_file_object_and_field() {
         .map(str::to_owned),
         "{report:#}"
     );
-    assert_eq!(report["summary"]["errors"], 3);
+    assert_eq!(report["summary"]["errors"], 5);
 }
 
 #[test]

@@ -23,10 +23,14 @@ pub(super) enum Upset {
     UpdatedAfterIstiodKilled,
 }
 
-/// All of them with their names.
-pub(super) const UPSETS: [(&str, Upset); 4] = [
+/// Those of pods, with their names.
+pub(super) const UPSETS: [(&str, Upset); 2] = [
     ("a pod deleted without a rollout", Upset::StablePodDeleted),
     ("a lone canary pod deleted without a rollout", Upset::LoneCanaryPodDeleted),
+];
+
+/// Those of the control plane.
+pub(super) const OUTAGES: [(&str, Upset); 2] = [
     ("istiod killed without a rollout", Upset::IstiodKilled),
     ("a plain update after istiod was killed", Upset::UpdatedAfterIstiodKilled),
 ];

@@ -19,6 +19,8 @@ use event::Event::{self, *};
 use run::{Run, Shape};
 
 const SUITE: &str = "lossless";
+/// The same while Istio's control plane is away, which nobody else can stand.
+const OUTAGE: &str = "outage";
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// What happens one after the other to one Rollout of so many pods; its name with each of the two shapes.
@@ -31,7 +33,7 @@ struct History {
     events: &'static [Event],
 }
 
-const HISTORIES: [History; 10] = [
+static HISTORIES: [History; 9] = [
     history("commands by hash", "commands by role", 3, &[Promote, PromoteFull, Abort, Retry]),
     history("revisions by hash", "revisions by role", 3, &[NewRevision, Rollback, RollbackOfAbort]),
     history("scaling by hash", "scaling by role", 3, &[ScaleUp, ScaleDown, ScaleInPromotion]),
@@ -61,16 +63,16 @@ const HISTORIES: [History; 10] = [
         3,
         &[RevisionInHandover, RollbackInHandover, PodDeletedInHandover],
     ),
-    // Last: every other suite needs istiod too. Proxies may take half a minute to find it again, and ask pods that they
-    // remember until then: the delay is for that.
-    history(
-        "istiod away by hash",
-        "istiod away by role",
-        3,
-        &[IstiodRestarted, IstiodKilledAtStep, IstiodKilledInPromotion],
-    )
-    .patient(),
 ];
+
+/// Proxies may take half a minute to find istiod again, and ask pods that they remember until then: the delay is for that.
+static ISTIOD_AWAY: History = history(
+    "istiod away by hash",
+    "istiod away by role",
+    3,
+    &[IstiodRestarted, IstiodKilledAtStep, IstiodKilledInPromotion],
+)
+.patient();
 
 const fn history(by_hash: &'static str, by_role: &'static str, replicas: u32, events: &'static [Event]) -> History {
     History { by_hash, by_role, replicas, delay: 1, events }
@@ -85,17 +87,19 @@ impl History {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for history in &HISTORIES {
-        for (name, shape) in [(history.by_hash, Shape::Hash), (history.by_role, Shape::Role)] {
-            cases.push(Case::new(SUITE, name, LIMIT, move |stage| play(stage, shape, history)));
-        }
-    }
-    for (name, upset) in control::UPSETS {
-        cases.push(Case::new(SUITE, name, LIMIT, move |stage| control::play(stage, upset)));
-    }
+    let mut cases: Vec<Case> = HISTORIES.iter().flat_map(|history| told(SUITE, history)).collect();
+    let upset = |suite, (name, upset)| Case::new(suite, name, LIMIT, move |stage| control::play(stage, upset));
+    cases.extend(control::UPSETS.map(|named| upset(SUITE, named)));
     cases.extend(propagation::cases());
+    cases.extend(told(OUTAGE, &ISTIOD_AWAY).map(Case::alone));
+    cases.extend(control::OUTAGES.map(|named| upset(OUTAGE, named).alone()));
     cases
+}
+
+/// A history with each of the two shapes.
+fn told(suite: &'static str, history: &'static History) -> [Case; 2] {
+    [(history.by_hash, Shape::Hash), (history.by_role, Shape::Role)]
+        .map(|(name, shape)| Case::new(suite, name, LIMIT, move |stage| play(stage, shape, history)))
 }
 
 async fn play(stage: Stage, shape: Shape, history: &History) -> Result<()> {

@@ -1,3 +1,5 @@
+//! Destinations of experiments come, get their share, and go without a trace.
+
 use super::*;
 use crate::istio::patch::patched;
 

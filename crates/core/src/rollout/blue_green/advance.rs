@@ -71,9 +71,11 @@ pub(super) fn is_fast_tracked(scene: &Scene<'_>, state: &State) -> bool {
     state.is_initial() || is_hurried(scene, state) || is_fast_rollback(scene, state)
 }
 
-/// Whether the update returns to a revision that was stable before, while that still has the pods it served with.
+/// Whether the update returns to a revision that was stable before, while that still has the pods it served with, and the spec
+/// lets it keep them: without a delay they are only there until every proxy knows.
 pub(crate) fn is_fast_rollback(scene: &Scene<'_>, state: &State) -> bool {
-    let still_there = |rs: &ReplicaSet| rs.replicas > 0 && rs.deadline().is_some();
+    let has_delay = !scene.spec.canary.scale_down_delay.is_zero();
+    let still_there = |rs: &ReplicaSet| has_delay && rs.replicas > 0 && rs.deadline().is_some();
     let current = &state.current_hash;
     state.is_updating() && state.blue_green.retired.contains(current) && scene.by_hash(current).is_some_and(still_there)
 }

@@ -50,7 +50,8 @@ fn text_of(value: &Value) -> Option<String> {
     }
 }
 
-/// The amount as Kubernetes writes it: as it was read where that seems good enough to it, else in the greatest unit that keeps a whole number, of powers of two if it was written so.
+/// The amount as Kubernetes writes it: as it was read where that seems good enough to it, else in the greatest unit that
+/// keeps a whole number, of powers of two if it was written so.
 pub(super) fn canonical(value: &Value) -> Option<String> {
     let amount = billionths(value)?;
     if amount == 0 {

@@ -150,7 +150,23 @@ impl World {
                 run.spec.terminate = true;
                 run.status = Some(serde_json::from_value(json!({"phase": "Successful"})).expect("a status"));
             }
-            other => panic!("an Experiment does not {other:?}"),
+            Effect::SetRolloutReplicas { .. }
+            | Effect::AnnotateRollout { .. }
+            | Effect::AdoptReplicaSet { .. }
+            | Effect::PatchReplicaSet { .. }
+            | Effect::DeleteReplicaSet { .. }
+            | Effect::RelabelPod { .. }
+            | Effect::EvictPod { .. }
+            | Effect::ScaleDeployment { .. }
+            | Effect::ApplyRoutes { .. }
+            | Effect::ApplySubsets { .. }
+            | Effect::SwitchService { .. }
+            | Effect::CreateExperiment { .. }
+            | Effect::TerminateExperiment { .. }
+            | Effect::DeleteExperiment { .. }
+            | Effect::ClaimAnalysisRun { .. }
+            | Effect::DeleteAnalysisRun { .. }
+            | Effect::DeleteJob { .. } => panic!("an Experiment does not {effect:?}"),
         }
         self.let_experiments_live();
     }

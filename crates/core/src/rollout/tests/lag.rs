@@ -86,8 +86,8 @@ fn unserved_experiment(seen: &[(Observed, Spec)], routes: &(Observed, Spec), now
         let raw = known.experiment_services.get(service).filter(|_| now.experiment_services.contains_key(service));
         raw.is_some_and(|raw| ready_behind(known, service, raw).iter().any(|pod| serves(&pod.name)))
     };
-    let with_weight = mesh.experiments.iter().filter(|service| mesh.share_of(service) > 0);
-    with_weight.cloned().find(|service| !seen.iter().all(|(known, _)| is_served(service, known)))
+    let mut with_weight = mesh.experiments.iter().filter(|service| mesh.share_of(service) > 0);
+    with_weight.find(|service| !seen.iter().all(|(known, _)| is_served(service, known))).cloned()
 }
 
 /// Whether of the pods behind the active Service, as known at some moment, none serves now.

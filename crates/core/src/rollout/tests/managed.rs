@@ -26,7 +26,10 @@ fn world(make: fn() -> World) -> World {
     make().canary(&managed).steps(&steps)
 }
 
-const WORLDS: [(&str, fn() -> World); 4] =
+/// A kind of world by its name.
+type Named = (&'static str, fn() -> World);
+
+const WORLDS: [Named; 4] =
     [("hashes", World::hashes), ("roles", World::roles), ("services", World::services), ("both", World::both)];
 
 /// Names of the routes, and the canary's weight in each that splits.
@@ -106,6 +109,23 @@ fn a_newer_version_does_not_pass_the_step_before_it_has_routes_of_its_own() {
             world.turn();
         }
         assert_eq!(world.line(), "Paused (CanaryPauseStep), step 2, 0 %, 5 v1, 2 v3", "{case}");
+        assert_eq!(routes(&world), ["header", "main 0"], "{case}: {}", world.line());
+    }
+}
+
+#[test]
+fn a_step_is_left_only_when_its_route_is_there() {
+    for (case, make) in WORLDS {
+        let header = json!([{"headerName": "agent", "headerValue": {"exact": "tester"}}]);
+        let steps = json!([{"setCanaryScale": {"replicas": 1}},
+            {"setHeaderRoute": {"name": "header", "match": header}}, {"pause": {}}]);
+        let mut world = world(make).steps(&steps).deployed();
+        world.set_image("v2");
+        let mut turns = 0..100;
+        while world.status().current_step_index != Some(2) {
+            assert!(turns.next().is_some(), "{case}: {}", world.line());
+            world.turn();
+        }
         assert_eq!(routes(&world), ["header", "main 0"], "{case}: {}", world.line());
     }
 }

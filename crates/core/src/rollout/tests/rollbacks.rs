@@ -99,6 +99,48 @@ fn a_blue_green_return_within_the_window_needs_no_person() {
     assert_eq!(outcome(&world), "FastRolledBack");
 }
 
+#[test]
+fn revisions_of_the_same_second_are_told_apart_by_their_numbers() {
+    let mut world = World::blue_green().deployed();
+    let spec = json!({"autoPromotionEnabled": false, "scaleDownDelaySeconds": 0});
+    world.set_spec(&json!({"strategy": {"blueGreen": spec}, "rollbackWindow": {"revisions": 1}}));
+    for version in ["v2", "v3"] {
+        world.set_image(version);
+        world.settle();
+        let first = world.rs("v1").created;
+        world.rs_mut(version).created = first;
+        if version == "v2" {
+            world.set_status(&json!({"pauseConditions": null}));
+            world.wait(60);
+        }
+    }
+    world.set_image("v1");
+    world.wait(60);
+    assert_eq!(world.status().phase.as_deref(), Some("Healthy"), "{}", world.line());
+    assert_eq!(outcome(&world), "FastRolledBack");
+}
+
+#[test]
+fn a_blue_green_return_without_a_delay_beyond_the_window_needs_a_person() {
+    let mut world = World::blue_green().deployed();
+    let spec = json!({"autoPromotionEnabled": false, "scaleDownDelaySeconds": 0});
+    world.set_spec(&json!({"strategy": {"blueGreen": spec}, "rollbackWindow": {"revisions": 1}}));
+    for version in ["v2", "v3", "v4"] {
+        world.set_image(version);
+        world.settle();
+        if version != "v4" {
+            world.set_status(&json!({"pauseConditions": null}));
+            // Not a second for the old pods to go.
+            while world.status().phase.as_deref() != Some("Healthy") {
+                world.turn();
+            }
+        }
+    }
+    world.set_image("v1");
+    world.settle();
+    assert_eq!(world.status().phase.as_deref(), Some("Paused"), "{}", world.line());
+}
+
 /// What the clock says while and after something happens to an update that pauses for people.
 #[track_caller]
 fn clock(case: &str, happens: impl FnOnce(&mut World), wanted: &str, paused: Option<i64>) {
@@ -172,7 +214,8 @@ fn a_return_outside_the_window_runs_all_steps_and_is_told_as_a_rollback() {
     world.settle();
     assert_eq!(outcome(&world), "RolledBack, running");
     for _ in 0..2 {
-        world.report(&world.runs().last().expect("a run").to_string(), "Successful", "");
+        let run = world.runs().last().expect("a run").to_string();
+        world.report(&run, "Successful", "");
         world.set_status(&json!({"pauseConditions": null}));
         world.settle();
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::world::{World, image, key};
-use crate::plan::Effect;
+use crate::plan::{Effect, Verb};
 use crate::rollout::decide;
 use crate::rollout::observed::{Found, LeftBehind};
 
@@ -152,9 +152,11 @@ fn lifted(world: &mut World, object: LeftBehind) -> Effect {
 fn what_is_named_no_longer_is_as_its_author_wrote_it() {
     let present = |found: &Found<_>| found.present().cloned().expect("present");
     let patched = |effect: Effect| match effect.write("web").verb {
-        crate::plan::Verb::MergePatch(patch) => patch,
-        crate::plan::Verb::JsonPatch(patch) => Value::Array(patch),
-        other => panic!("{other:?} changes no field"),
+        Verb::MergePatch(patch) => patch,
+        Verb::JsonPatch(patch) => Value::Array(patch),
+        Verb::Create(_) | Verb::Delete { .. } | Verb::Scale { .. } | Verb::Evict { .. } => {
+            panic!("it changes no field")
+        }
     };
 
     let mut world = World::blue_green().deployed();

@@ -172,3 +172,20 @@ fn everything_is_told_in_the_words_that_clients_know() {
     ];
     assert_eq!(world.told, wanted);
 }
+
+#[test]
+fn a_first_deployment_is_healthy_once_both_sides_stand_for_it() {
+    for mut world in [World::services(), World::hashes()] {
+        let both = |world: &World| match world.observed.services.is_empty() {
+            true => (world.subset("canary").is_some(), world.subset("stable").is_some()),
+            false => (world.service("web-canary").is_some(), world.service("web-stable").is_some()),
+        };
+        for _ in 0..20 {
+            let before = both(&world);
+            world.turn();
+            let is_healthy = world.status().phase.as_deref() == Some("Healthy");
+            assert!(!is_healthy || before == (true, true), "{}", world.line());
+        }
+        world.expect("Healthy, step 2, 0 %, 5 v1");
+    }
+}

@@ -10,6 +10,7 @@ use serin_api::{AnalysisRun, AnalysisTemplate, Decoded, Experiment, Rollout, lab
 use serin_controller::Kind;
 use serin_core::analysis::parse::{validate, validate_run};
 use serin_core::analysis::template::semantics_of;
+use serin_core::experiment;
 use serin_core::field_error::FieldError;
 use serin_core::rollout::parse::parse;
 use serin_core::rollout::template::tolerated;
@@ -65,8 +66,9 @@ fn check_other(object: &Object) -> Vec<Finding> {
             with(findings, object, run.map(|run| validate_run(&run.spec)).unwrap_or_default())
         }
         "Experiment" => {
-            let (_, mut findings) = check_form::<Experiment>(object);
-            findings.push(object.warning("kind", "this version stores Experiments, and does not run them"));
+            let (experiment, mut findings) = check_form::<Experiment>(object);
+            let errors = experiment.and_then(|experiment| experiment::parse::parse(&experiment).err());
+            errors.into_iter().flatten().for_each(|error| push(&mut findings, object, error));
             findings
         }
         // Other projects use the same group.

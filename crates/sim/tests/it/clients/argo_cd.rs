@@ -163,6 +163,21 @@ fn every_action_does_what_it_says() {
 }
 
 #[test]
+fn restart_is_over_when_the_rollout_is_healthy_again() {
+    tell(async {
+        let mut bench = Bench::up(&two_pauses(), WorldConfig::default()).await;
+        bench.pass(60).await;
+        let at = bench.world.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        act(&bench, |rollout| rollout["spec"]["restartAt"] = json!(at)).await;
+        bench.settle().await;
+        assert_eq!(health(&bench.rollout()).0, "Progressing");
+        bench.wait("the restart", |bench| bench.status("/restartedAt") == at).await;
+        bench.healthy().await;
+        assert_eq!(health(&bench.rollout()).0, "Healthy");
+    });
+}
+
+#[test]
 fn actions_are_offered_when_they_have_a_meaning() {
     tell(async {
         let mut bench = Bench::up(&two_pauses(), WorldConfig::default()).await;

@@ -1,7 +1,9 @@
 //! The commands of `kubectl argo rollouts`, each as the requests that it sends in that situation.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
-use serin_sim::cluster::{ANALYSIS_RUNS, DEPLOYMENTS, REPLICA_SETS, ROLLOUTS};
+use serin_sim::cluster::{ANALYSIS_RUNS, DEPLOYMENTS, PODS, REPLICA_SETS, ROLLOUTS};
 use serin_sim::manifests::Manifest;
 
 use super::Part::{Main, Status};
@@ -105,6 +107,35 @@ fn promote_full_takes_up_what_was_aborted_before() {
         bench.healthy().await;
         bench.assert_all_routed("promoted after an abort");
     });
+}
+
+#[test]
+fn restart_makes_every_pod_anew() {
+    for paused_at in [false, true] {
+        tell(async {
+            let mut bench = if paused_at {
+                paused(&two_pauses()).await
+            } else {
+                Bench::up(&two_pauses(), serin_sim::WorldConfig::default()).await
+            };
+            bench.pass(60).await;
+            let before = (bench.phase(), bench.weight(), pods(&bench).len());
+            let at = bench.world.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+            let old = pods(&bench);
+            patch(&bench, Main, &format!("{{\n\t\"spec\": {{\n\t\t\"restartAt\": \"{at}\"\n\t}}\n}}")).await;
+            bench.wait("the restart", |bench| bench.status("/restartedAt") == at).await;
+            bench.pass(30).await;
+            assert!(pods(&bench).is_disjoint(&old), "every pod is another one");
+            assert_eq!((bench.phase(), bench.weight(), pods(&bench).len()), before, "and nothing else has changed");
+        });
+    }
+}
+
+/// UIDs of the Rollout's pods.
+fn pods(bench: &Bench) -> BTreeSet<String> {
+    let all = bench.cluster().list(&PODS, Some(&bench.namespace));
+    let own = all.iter().filter(|pod| pod["metadata"]["labels"]["rollouts-pod-template-hash"].is_string());
+    own.filter_map(|pod| Some(pod["metadata"]["uid"].as_str()?.to_owned())).collect()
 }
 
 /// The step's analysis comes to no verdict.
