@@ -7,6 +7,8 @@ use chrono::TimeDelta;
 use serin_core::analysis::sample::Semantics;
 use serin_core::rollout::observed::Settings;
 
+use crate::change::ObjectName;
+
 /// The flags of the controller, with upstream's names and defaults where it has them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Args {
@@ -39,6 +41,10 @@ pub struct Args {
     pub istio_api_version: Option<String>,
     /// How long the mesh is given to take over a change before the next one may rely on it.
     pub propagation: TimeDelta,
+    /// `--istiod`: the Service of Istio's control plane; its endpoints are not watched if absent.
+    pub istiod: Option<ObjectName>,
+    /// `--proxy-reconnect`: how long proxies are given to find istiod again after it was away.
+    pub reconnect: TimeDelta,
     /// Rules for absent data, unless a template's annotation says otherwise.
     pub semantics: Semantics,
     /// URL of the Prometheus server that metrics without an address ask.
@@ -66,6 +72,8 @@ impl Default for Args {
             retry_period: Duration::from_secs(2),
             istio_api_version: None,
             propagation: settings.propagation,
+            istiod: Some(ObjectName::new("istio-system", "istiod")),
+            reconnect: settings.reconnect,
             semantics: settings.semantics,
             prometheus_address: None,
             request_time_limit: Duration::from_secs(30),
@@ -94,7 +102,12 @@ impl Args {
     /// What decisions depend on.
     #[must_use]
     pub fn settings(&self) -> Settings {
-        Settings { instance_id: self.instance_id.clone(), propagation: self.propagation, semantics: self.semantics }
+        Settings {
+            instance_id: self.instance_id.clone(),
+            propagation: self.propagation,
+            reconnect: self.reconnect,
+            semantics: self.semantics,
+        }
     }
 
     /// What is wrong with these values, if anything, naming the flag.

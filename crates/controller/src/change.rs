@@ -36,11 +36,14 @@ pub enum Kind {
     Job,
     /// core Pod of such a Job.
     JobPod,
+    /// discovery.k8s.io EndpointSlice of istiod's Service.
+    EndpointSlice,
 }
 
 impl Kind {
     /// All kinds, those first that others refer to.
-    pub const ALL: [Kind; 14] = [
+    pub const ALL: [Kind; 15] = [
+        Kind::EndpointSlice,
         Kind::Service,
         Kind::VirtualService,
         Kind::DestinationRule,
@@ -74,6 +77,7 @@ impl Kind {
             Kind::AnalysisRun => "AnalysisRun",
             Kind::Experiment => "Experiment",
             Kind::Job => "Job",
+            Kind::EndpointSlice => "EndpointSlice",
         }
     }
 
@@ -99,6 +103,16 @@ pub enum Change {
     Deleted(Kind, Arc<Value>),
     /// A fresh list of all objects of a kind: whatever is not in it is gone.
     Replaced(Kind, Vec<Arc<Value>>),
+}
+
+impl Change {
+    /// The kind of what changed.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Change::Applied(kind, _) | Change::Deleted(kind, _) | Change::Replaced(kind, _) => *kind,
+        }
+    }
 }
 
 /// Namespace and name of an object; the namespace is empty for objects of the whole cluster.

@@ -71,6 +71,7 @@ impl Cluster {
             Kind::Deployment => ("apis/apps/v1".to_owned(), "deployments"),
             Kind::Pod | Kind::JobPod => ("api/v1".to_owned(), "pods"),
             Kind::Job => ("apis/batch/v1".to_owned(), "jobs"),
+            Kind::EndpointSlice => ("apis/discovery.k8s.io/v1".to_owned(), "endpointslices"),
             Kind::PodTemplate => ("api/v1".to_owned(), "podtemplates"),
             Kind::Service => ("api/v1".to_owned(), "services"),
             Kind::VirtualService => (istio(), "virtualservices"),

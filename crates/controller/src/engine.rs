@@ -40,6 +40,8 @@ pub struct Deps {
     pub settings: Settings,
     /// The only namespace to serve; all if absent.
     pub namespace: Option<String>,
+    /// The Service of istiod; without it, nothing is known of Istio's control plane.
+    pub istiod: Option<ObjectName>,
     /// Where things are counted.
     pub metrics: Metrics,
     /// Who wants to know of every reconcile.
@@ -63,6 +65,7 @@ impl Deps {
             defaults: Defaults::default(),
             settings: Settings::default(),
             namespace: None,
+            istiod: None,
             metrics: Metrics::new(),
             observer: None,
             leadership: Leadership::always(),
@@ -111,7 +114,12 @@ impl Engine {
     /// An engine that has seen nothing yet.
     #[must_use]
     pub fn new(deps: Deps) -> Self {
-        let filter = Filter { instance_id: deps.settings.instance_id.clone(), namespace: deps.namespace };
+        let filter = Filter {
+            instance_id: deps.settings.instance_id.clone(),
+            namespace: deps.namespace,
+            istiod: deps.istiod,
+            reconnect: deps.settings.reconnect,
+        };
         let cluster = Cluster::new(deps.client, deps.request_time_limit, deps.metrics.clone());
         deps.metrics.set_clock(deps.clock.clone());
         let state = State { caches: Caches::new(filter), queue: Queue::new(deps.seed), ledger: Ledger::default() };

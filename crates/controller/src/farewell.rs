@@ -59,7 +59,8 @@ pub(crate) fn setters(kind: Kind, place: &ObjectName, raw: &Raw) -> Vec<ObjectNa
         | Kind::AnalysisRun
         | Kind::Experiment
         | Kind::Job
-        | Kind::JobPod => Vec::new(),
+        | Kind::JobPod
+        | Kind::EndpointSlice => Vec::new(),
     }
 }
 

@@ -67,6 +67,7 @@ pub fn observe_rollout(
         experiments: caches.experiments_of(name),
         experiment_services: caches.experiment_services_of(name),
         experiment_pods: caches.experiment_pods_of(name),
+        control_plane: caches.control_plane(now),
         settings: settings.clone(),
     };
     Sight::Seen(Seen { observed, status: subject.status })
@@ -131,6 +132,7 @@ pub fn observe_experiment(
         analysis_runs: caches.runs_of_experiment(name),
         templates: caches.templates_of_experiment(name),
         virtual_services: caches.virtual_services_of_experiment(name),
+        control_plane: caches.control_plane(now),
         settings: settings.clone(),
     };
     Sight::Seen(Seen { observed, status: subject.status })

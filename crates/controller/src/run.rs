@@ -55,6 +55,7 @@ pub async fn run_until(
         defaults: Defaults { prometheus_address: args.prometheus_address.clone() },
         settings: args.settings(),
         namespace: args.namespace.clone(),
+        istiod: args.istiod.clone(),
         leadership: leadership.clone(),
         request_time_limit: Some(request_time_limit(args)),
         seed: u64::from(std::process::id()),
@@ -63,7 +64,11 @@ pub async fn run_until(
     let services = CancellationToken::new();
     let address = |port| SocketAddr::new(args.listen, port);
     let metrics = admin::bind_metrics(address(args.metrics_port), engine.metrics().clone()).await?;
-    let scope = watch::Scope { namespace: args.namespace.clone(), istio_version: args.istio_api_version.clone() };
+    let scope = watch::Scope {
+        namespace: args.namespace.clone(),
+        istio_version: args.istio_api_version.clone(),
+        istiod: args.istiod.clone(),
+    };
     let (mut watches, synced) = watch::start(&engine, &scope, &services);
     let probes = admin::bind_probes(address(args.healthz_port), synced.clone()).await?;
     let mut servers = JoinSet::new();

@@ -18,7 +18,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::change::{Change, Kind};
+use crate::caches::istiod::SERVICE_NAME;
+use crate::change::{Change, Kind, ObjectName};
 use crate::engine::Engine;
 
 /// Time between two looks for Istio where it is not installed.
@@ -35,12 +36,35 @@ pub struct Scope {
     pub namespace: Option<String>,
     /// Version of Istio's API; the best that the cluster serves if absent.
     pub istio_version: Option<String>,
+    /// The Service of istiod, whose EndpointSlices are watched; none are if absent.
+    pub istiod: Option<ObjectName>,
+}
+
+impl Scope {
+    fn covers(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::EndpointSlice => self.istiod.is_some(),
+            Kind::ClusterAnalysisTemplate => self.namespace.is_none(),
+            Kind::Rollout
+            | Kind::ReplicaSet
+            | Kind::Pod
+            | Kind::Deployment
+            | Kind::PodTemplate
+            | Kind::Service
+            | Kind::VirtualService
+            | Kind::DestinationRule
+            | Kind::AnalysisTemplate
+            | Kind::AnalysisRun
+            | Kind::Experiment
+            | Kind::Job
+            | Kind::JobPod => true,
+        }
+    }
 }
 
 /// Starts all watches; they end when `stop` is cancelled. The receiver becomes true when each kind has been listed once.
 pub fn start(engine: &Engine, scope: &Scope, stop: &CancellationToken) -> (JoinSet<()>, watch::Receiver<bool>) {
-    let kinds: Vec<Kind> =
-        Kind::ALL.into_iter().filter(|kind| kind.is_namespaced() || scope.namespace.is_none()).collect();
+    let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| scope.covers(*kind)).collect();
     let (synced, is_synced) = watch::channel(false);
     let missing = Arc::new(Missing { kinds: Mutex::new(kinds.iter().copied().collect()), synced });
     let mut watches = JoinSet::new();
@@ -113,7 +137,8 @@ impl Watch {
             | Kind::AnalysisRun
             | Kind::Experiment
             | Kind::Job
-            | Kind::JobPod => {
+            | Kind::JobPod
+            | Kind::EndpointSlice => {
                 // The stream has no end; should it have one, it begins again.
                 loop {
                     self.follow().await;
@@ -175,6 +200,10 @@ impl Watch {
         let config = match self.kind {
             Kind::ReplicaSet | Kind::Pod => watcher::Config::default().labels(serin_api::labels::POD_TEMPLATE_HASH),
             Kind::Job | Kind::JobPod => watcher::Config::default().labels(serin_api::labels::ANALYSIS_RUN_UID),
+            Kind::EndpointSlice => {
+                let service = self.scope.istiod.as_ref().map_or("", |service| &service.name);
+                watcher::Config::default().labels(&format!("{SERVICE_NAME}={service}"))
+            }
             Kind::Rollout
             | Kind::Deployment
             | Kind::PodTemplate
@@ -188,7 +217,7 @@ impl Watch {
         };
         let events = watcher::watcher(self.api(), config.page_size(500)).default_backoff();
         let mut events = std::pin::pin!(events);
-        let mut fresh = Vec::new();
+        let (mut fresh, mut told) = (Vec::new(), false);
         while let Some(event) = events.next().await {
             match event {
                 Ok(Event::Init) => fresh.clear(),
@@ -199,6 +228,9 @@ impl Watch {
                 }
                 Ok(Event::Apply(object)) => self.engine.apply(Change::Applied(self.kind, object.value)),
                 Ok(Event::Delete(object)) => self.engine.apply(Change::Deleted(self.kind, object.value)),
+                Err(error) if self.kind == Kind::EndpointSlice && is_refused(&error) => {
+                    self.do_without(&error, &mut told)
+                }
                 Err(error) => {
                     let hint = self.hint(&error);
                     tracing::warn!(kind = %self.kind, %error, hint, "a watch failed; trying again, others go on");
@@ -208,6 +240,21 @@ impl Watch {
                 }
             }
         }
+    }
+
+    /// What is known of istiod is worth having, and nothing else depends on it.
+    fn do_without(&self, error: &watcher::Error, told: &mut bool) {
+        if !std::mem::replace(told, true) {
+            let namespace = self.scope.istiod.as_ref().map_or("", |service| &service.namespace);
+            tracing::warn!(
+                %error,
+                namespace,
+                "whether istiod is away cannot be seen, and the propagation delay is all there is to go by; \
+                 allow get, list and watch of endpointslices.discovery.k8s.io in its namespace, or say --istiod="
+            );
+        }
+        self.engine.apply(Change::Replaced(self.kind, Vec::new()));
+        self.missing.listed(self.kind);
     }
 
     fn hint(&self, error: &watcher::Error) -> &'static str {
@@ -231,7 +278,9 @@ impl Watch {
             plural: resource.plural.to_owned(),
         };
         let client = self.engine.cluster().client().clone();
-        match self.scope.namespace.as_ref().filter(|_| self.kind.is_namespaced()) {
+        let of_istiod = self.scope.istiod.as_ref().filter(|_| self.kind == Kind::EndpointSlice);
+        let own = self.scope.namespace.as_ref().filter(|_| self.kind.is_namespaced());
+        match of_istiod.map(|service| &service.namespace).or(own) {
             Some(namespace) => Api::namespaced_with(client, namespace, &api_resource),
             None => Api::all_with(client, &api_resource),
         }
@@ -239,14 +288,24 @@ impl Watch {
 }
 
 fn is_not_found(error: &watcher::Error) -> bool {
+    code(error) == Some(404)
+}
+
+/// Whether asking again soon would get the same answer.
+fn is_refused(error: &watcher::Error) -> bool {
+    matches!(code(error), Some(401 | 403 | 404))
+}
+
+/// What the API server answered, if it did.
+fn code(error: &watcher::Error) -> Option<u16> {
     match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchError(status) => status.code == 404,
+        | watcher::Error::WatchError(status) => Some(status.code),
         watcher::Error::InitialListFailed(_)
         | watcher::Error::WatchStartFailed(_)
         | watcher::Error::WatchFailed(_)
-        | watcher::Error::NoResourceVersion => false,
+        | watcher::Error::NoResourceVersion => None,
     }
 }
 

@@ -73,8 +73,9 @@ impl Feed {
 }
 
 /// What the controller watches, in the order in which it lists.
-fn watched() -> [(&'static Resource, Kind); 14] {
+fn watched() -> [(&'static Resource, Kind); 15] {
     [
+        (&cluster::ENDPOINT_SLICES, Kind::EndpointSlice),
         (&cluster::SERVICES, Kind::Service),
         (&cluster::VIRTUAL_SERVICES, Kind::VirtualService),
         (&cluster::DESTINATION_RULES, Kind::DestinationRule),
@@ -112,6 +113,7 @@ fn is_watched(kind: Kind, object: &Value) -> bool {
         | Kind::AnalysisTemplate
         | Kind::ClusterAnalysisTemplate
         | Kind::AnalysisRun
+        | Kind::EndpointSlice
         | Kind::Experiment => true,
     }
 }

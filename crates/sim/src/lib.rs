@@ -13,6 +13,7 @@ pub mod demo;
 pub mod faults;
 mod feed;
 pub mod image;
+mod istiod;
 pub mod manifests;
 pub mod mesh;
 pub mod metrics;

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
-use serin_controller::{Change, Deps, Engine, Key, Kind, Observer, Record};
+use serin_controller::{Change, Deps, Engine, Key, Kind, ObjectName, Observer, Record};
 use serin_core::rollout::observed::Settings;
 
 use crate::clock::SimClock;
@@ -22,6 +22,7 @@ use crate::cluster::{
     VIRTUAL_SERVICES,
 };
 use crate::feed::Feed;
+use crate::istiod::Istiod;
 use crate::mesh::{Mesh, MeshConfig, MeshView, Served, Traffic, Versions};
 use crate::metrics::{Sources, Store, StoreConfig, skywalking};
 use crate::source::SourceTransport;
@@ -38,6 +39,8 @@ pub struct WorldConfig {
     pub pods: PodConfig,
     /// The longest time that a change takes to reach the proxies.
     pub propagation: TimeDelta,
+    /// The Service of istiod, for the controller to watch; without it the cluster shows none.
+    pub istiod: Option<ObjectName>,
     /// What the controller's decisions depend on.
     pub settings: Settings,
     /// The SkyWalking server.
@@ -51,6 +54,7 @@ impl Default for WorldConfig {
             seed: 0,
             pods: PodConfig::default(),
             propagation: TimeDelta::milliseconds(500),
+            istiod: None,
             settings: Settings::default(),
             skywalking: skywalking::Config::default(),
         }
@@ -65,6 +69,7 @@ pub struct World {
     feed: Feed,
     workloads: Workloads,
     mesh: Mesh,
+    istiod: Option<Istiod>,
     transport: SourceTransport,
     streams: Vec<Traffic>,
     served: Served,
@@ -77,6 +82,7 @@ pub struct World {
 /// What an engine is made from, so that it can be made again after a crash.
 struct Recipe {
     settings: Settings,
+    istiod: Option<ObjectName>,
     observer: Arc<Sentinel>,
     seed: u64,
 }
@@ -118,12 +124,14 @@ impl World {
         let transport = SourceTransport::new(sources, clock.clone());
         let mesh_config = MeshConfig { seed: config.seed, propagation: config.propagation };
         let observer = Arc::new(Sentinel { inner: observer, broken: Mutex::new(None) });
-        let recipe = Recipe { settings: config.settings, observer, seed: config.seed };
+        let istiod = config.istiod.clone().map(|service| Istiod::new(service, &cluster));
+        let recipe = Recipe { settings: config.settings, istiod: config.istiod, observer, seed: config.seed };
         let engine = make_engine(&cluster, &clock, &transport, &recipe);
         World {
             feed: Feed::open(&cluster),
             workloads: Workloads::new(cluster.clone(), config.pods),
             mesh: Mesh::new(&mesh_config, Arc::new(Versions::all_healthy()), store),
+            istiod,
             transport,
             streams: Vec::new(),
             served: Served::default(),
@@ -185,10 +193,13 @@ impl World {
         self.mesh.set_behaviour(Arc::new(versions));
     }
 
-    /// Cuts the proxies off from Istio's control plane for a time, as when istiod is killed. What has changed meanwhile
-    /// reaches them afterwards.
+    /// Cuts the proxies off from Istio's control plane for a time, as when istiod is killed; the next one is ready before
+    /// they have found it. What has changed meanwhile reaches them afterwards.
     pub fn cut_off_proxies(&mut self, time: TimeDelta) {
         self.mesh.cut_off(self.clock.now() + time);
+        if let Some(istiod) = &mut self.istiod {
+            istiod.kill(&self.cluster, time);
+        }
     }
 
     /// Stops the controller and starts a new one that knows nothing but what the API server tells it.
@@ -205,6 +216,9 @@ impl World {
         let mut steps = 0;
         loop {
             self.step_workloads();
+            if let Some(istiod) = &mut self.istiod {
+                istiod.step(&self.cluster);
+            }
             let mut busy = self.take_changes();
             while self.engine.step().await {
                 self.engine.idle().await;
@@ -240,7 +254,8 @@ impl World {
     /// When time alone will bring the next change; `None` if only somebody from outside can.
     #[must_use]
     pub fn next_due(&self) -> Option<DateTime<Utc>> {
-        [self.workloads_due, self.engine.next_due()].into_iter().flatten().min()
+        let istiod = self.istiod.as_ref().and_then(Istiod::next_due);
+        [self.workloads_due, self.engine.next_due(), istiod].into_iter().flatten().min()
     }
 
     /// Lets requests come in until a moment, and makes it the present one. Moments before the present are ignored.
@@ -328,6 +343,7 @@ impl fmt::Debug for World {
 fn make_engine(cluster: &Cluster, clock: &SimClock, transport: &SourceTransport, recipe: &Recipe) -> Engine {
     let mut deps = Deps::new(cluster.client(), Arc::new(EngineClock(clock.clone())), Arc::new(transport.clone()));
     deps.settings = recipe.settings.clone();
+    deps.istiod = recipe.istiod.clone();
     deps.observer = Some(recipe.observer.clone());
     deps.seed = recipe.seed;
     let engine = Engine::new(deps);

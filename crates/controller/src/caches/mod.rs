@@ -5,6 +5,7 @@
 mod decode;
 mod enter;
 mod experiments;
+pub(crate) mod istiod;
 mod jobs;
 mod read;
 mod references;
@@ -14,7 +15,7 @@ mod writer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use serin_api::{AnalysisRun, Rollout, labels};
 use serin_core::rollout::observed::{Found, Pod, Raw, ReplicaSet, Template, Workload};
@@ -22,6 +23,7 @@ use serin_core::rollout::observed::{Found, Pod, Raw, ReplicaSet, Template, Workl
 use crate::change::{Change, Key, Kind, ObjectName};
 use decode::Owner;
 use experiments::Experiments;
+use istiod::Istiod;
 use jobs::Jobs;
 use references::{Index, Reference, References};
 
@@ -33,6 +35,10 @@ pub struct Filter {
     pub instance_id: Option<String>,
     /// Only objects of this namespace, beside those of the whole cluster.
     pub namespace: Option<String>,
+    /// The Service of istiod; without it, nothing is known of Istio's control plane.
+    pub istiod: Option<ObjectName>,
+    /// How long proxies are given to find istiod again.
+    pub reconnect: TimeDelta,
 }
 
 /// Typed views of all watched objects, and the indexes between them.
@@ -58,6 +64,7 @@ pub struct Caches {
     runs_by_uid: BTreeMap<String, ObjectName>,
     jobs: Jobs,
     experiments: Experiments,
+    istiod: Istiod,
     /// Everything else: what Rollouts name.
     others: BTreeMap<Reference, OtherEntry>,
     /// Objects of those by the Rollouts that they say they are set by.
@@ -124,6 +131,7 @@ impl Caches {
     /// Takes in a change that was seen at `now`; answers with the keys that have to be looked at again, in order.
     pub fn apply(&mut self, change: Change, now: DateTime<Utc>) -> Vec<Key> {
         let mut keys = BTreeSet::new();
+        let is_of_istiod = change.kind() == Kind::EndpointSlice;
         match change {
             Change::Applied(kind, object) => self.applied(kind, object, now, &mut keys),
             Change::Deleted(kind, object) => {
@@ -142,6 +150,11 @@ impl Caches {
                     self.applied(kind, object, now, &mut keys);
                 }
             }
+        }
+        if is_of_istiod && self.istiod.look(now, self.filter.reconnect) {
+            tracing::info!(control_plane = ?self.control_plane(now), "an istiod went or came; proxies have to find one");
+            // Everybody sends requests through the mesh.
+            keys.extend(self.keys().filter(|key| key.kind() != Kind::AnalysisRun));
         }
         keys.into_iter().collect()
     }
@@ -177,6 +190,7 @@ impl Caches {
                 let run = self.jobs.applied(kind, identity, &object);
                 self.concerned_by_job(run, keys);
             }
+            Kind::EndpointSlice => self.istiod.applied(identity, &object),
             Kind::Service | Kind::VirtualService | Kind::DestinationRule => {
                 let mut raw = decode::raw(object, &identity.version, now);
                 if let Some(View::Raw(old)) = self.others.get(&(kind, identity.name.clone())).map(|entry| &entry.view)
@@ -199,7 +213,9 @@ impl Caches {
     }
 
     fn is_ours(&self, kind: Kind, name: &ObjectName, object: &Value) -> bool {
-        let here = self.filter.namespace.as_ref().is_none_or(|ns| !kind.is_namespaced() || *ns == name.namespace);
+        let is_of_mesh = kind == Kind::EndpointSlice;
+        let here = is_of_mesh
+            || self.filter.namespace.as_ref().is_none_or(|ns| !kind.is_namespaced() || *ns == name.namespace);
         let labels = || decode::labels_of(object);
         here && match kind {
             Kind::Rollout | Kind::Experiment => labels().get(labels::INSTANCE_ID) == self.filter.instance_id.as_ref(),
@@ -207,6 +223,9 @@ impl Caches {
             Kind::AnalysisRun => true,
             Kind::ReplicaSet | Kind::Pod => labels().contains_key(labels::POD_TEMPLATE_HASH),
             Kind::Job | Kind::JobPod => labels().contains_key(labels::ANALYSIS_RUN_UID),
+            Kind::EndpointSlice => self.filter.istiod.as_ref().is_some_and(|service| {
+                service.namespace == name.namespace && labels().get(istiod::SERVICE_NAME) == Some(&service.name)
+            }),
             Kind::Deployment
             | Kind::PodTemplate
             | Kind::Service
@@ -234,6 +253,7 @@ impl Caches {
                 let run = self.jobs.removed(kind, name);
                 self.concerned_by_job(run, keys);
             }
+            Kind::EndpointSlice => self.istiod.removed(name),
             Kind::Deployment
             | Kind::PodTemplate
             | Kind::Service

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use serin_api::{AnalysisRun, Rollout, labels};
 use serin_core::analysis::job::Job;
+use serin_core::rollout::ControlPlane;
 use serin_core::rollout::observed::{
     Found, LeftBehind, Pod, Raw, ReplicaSet, Template, TemplateKey, VirtualServiceKey, Workload,
 };
@@ -44,6 +46,7 @@ impl Caches {
             Kind::AnalysisRun => self.runs.get(name).map(|e| (&e.version, &e.uid)),
             Kind::Experiment => self.experiments.shown(name),
             Kind::Job | Kind::JobPod => self.jobs.shown(kind, name),
+            Kind::EndpointSlice => self.istiod.shown(name),
             Kind::Deployment
             | Kind::PodTemplate
             | Kind::Service
@@ -64,6 +67,7 @@ impl Caches {
             Kind::AnalysisRun => Box::new(self.runs.keys().cloned()),
             Kind::Experiment => Box::new(self.experiments.names().cloned()),
             Kind::Job | Kind::JobPod => self.jobs.names(kind),
+            Kind::EndpointSlice => Box::new(self.istiod.names().cloned()),
             Kind::Deployment
             | Kind::PodTemplate
             | Kind::Service
@@ -80,6 +84,11 @@ impl Caches {
         let first = ObjectName::new(namespace, "");
         let owned = namespace.to_owned();
         self.rollouts.range(first..).take_while(move |(name, _)| name.namespace == owned)
+    }
+
+    /// What is known of Istio's control plane.
+    pub(crate) fn control_plane(&self, now: DateTime<Utc>) -> ControlPlane {
+        self.istiod.control_plane(now, self.filter.reconnect)
     }
 
     /// The Rollout of this name.
@@ -242,7 +251,8 @@ impl Caches {
                 | Kind::Experiment
                 | Kind::AnalysisRun
                 | Kind::Job
-                | Kind::JobPod => None,
+                | Kind::JobPod
+                | Kind::EndpointSlice => None,
             })
             .collect()
     }

@@ -1,6 +1,7 @@
 //! Which keys a change concerns, and what a key then finds in the caches.
 
 use serde_json::json;
+use serin_core::rollout::ControlPlane;
 
 use super::*;
 
@@ -162,7 +163,7 @@ fn a_fresh_list_removes_what_is_not_in_it() {
 fn an_instance_sees_its_own_objects_only() {
     let labelled =
         |version| with((*rollout("web", version)).clone(), "/metadata/labels", json!({labels::INSTANCE_ID: "blue"}));
-    let blue = Filter { instance_id: Some("blue".to_owned()), namespace: None };
+    let blue = Filter { instance_id: Some("blue".to_owned()), ..Filter::default() };
     let key = [Key::rollout("shop", "web")];
     let caches = &mut Caches::new(blue);
     check("without the label", caches, Change::Applied(Kind::Rollout, rollout("web", 1)), &[]);
@@ -171,8 +172,37 @@ fn an_instance_sees_its_own_objects_only() {
     assert_eq!(caches.keys().count(), 0);
     let caches = &mut Caches::new(Filter::default());
     check("without instance, with the label", caches, Change::Applied(Kind::Rollout, labelled(1)), &[]);
-    let caches = &mut Caches::new(Filter { instance_id: None, namespace: Some("other".to_owned()) });
+    let caches = &mut Caches::new(Filter { namespace: Some("other".to_owned()), ..Filter::default() });
     check("in another namespace", caches, Change::Applied(Kind::Rollout, rollout("web", 1)), &[]);
+}
+
+#[test]
+fn an_istiod_that_goes_concerns_every_rollout() {
+    let slice = |version: u32, of: &str, ready: bool| {
+        Arc::new(json!({
+            "metadata": {"namespace": "istio-system", "name": format!("{of}-x"), "resourceVersion": version.to_string(),
+                "labels": {"kubernetes.io/service-name": of}},
+            "endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": ready}}],
+        }))
+    };
+    let applied = |version, of, ready| Change::Applied(Kind::EndpointSlice, slice(version, of, ready));
+    let istiod = Some(ObjectName::new("istio-system", "istiod"));
+    let filter = Filter {
+        istiod,
+        namespace: Some("shop".to_owned()),
+        reconnect: chrono::TimeDelta::seconds(30),
+        ..Filter::default()
+    };
+    let caches = &mut Caches::new(filter);
+    let web = [Key::rollout("shop", "web")];
+    check("a Rollout", caches, Change::Applied(Kind::Rollout, rollout("web", 1)), &web);
+    check("another Service", caches, applied(1, "other", false), &[]);
+    check("istiod is there", caches, applied(2, "istiod", true), &[]);
+    assert_eq!(caches.control_plane(now(1)), ControlPlane::Listening);
+    check("it goes", caches, applied(3, "istiod", false), &web);
+    assert!(matches!(caches.control_plane(now(1)), ControlPlane::Away { .. }));
+    check("another one is there", caches, applied(4, "istiod", true), &web);
+    assert!(matches!(caches.control_plane(now(1)), ControlPlane::Reconnecting { .. }));
 }
 
 #[test]

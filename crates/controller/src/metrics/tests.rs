@@ -73,6 +73,7 @@ fn decision() -> Decision {
         experiments: Vec::new(),
         experiment_services: BTreeMap::new(),
         experiment_pods: Vec::new(),
+        control_plane: rollout::ControlPlane::Unknown,
         settings: rollout::observed::Settings::default(),
     };
     let facts = rollout::Facts { weight_desired: Some(20), weight_observed: Some(10), ..rollout::Facts::default() };

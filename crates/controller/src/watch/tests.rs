@@ -66,7 +66,7 @@ async fn the_version_of_istio_is_found_by_asking() {
 #[tokio::test(start_paused = true)]
 async fn one_namespace_means_its_objects_only() {
     let (engine, log) = engine(|asked| answer(asked, None));
-    until_synced(&engine, &Scope { namespace: Some("shop".to_owned()), istio_version: None }).await;
+    until_synced(&engine, &Scope { namespace: Some("shop".to_owned()), ..Scope::default() }).await;
     let lists = log.all();
     let lists = lists.iter().filter(|asked| asked.query.contains("limit="));
     assert!(lists.clone().count() >= 8);
@@ -91,6 +91,19 @@ async fn a_kind_that_cannot_be_listed_is_tried_again_and_holds_up_readiness_only
     forbidden.store(false, Ordering::Relaxed);
     synced.wait_for(|synced| *synced).await.expect("the watches run");
     stop.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn istiod_is_watched_where_it_is_and_done_without_where_that_is_refused() {
+    let (engine, log) = engine(|asked| match asked.path.ends_with("/endpointslices") {
+        true => fake::status(403, "Forbidden"),
+        false => answer(asked, None),
+    });
+    let istiod = Some(ObjectName::new("istio-system", "istiod"));
+    until_synced(&engine, &Scope { namespace: Some("shop".to_owned()), istiod, ..Scope::default() }).await;
+    let asked = log.all().into_iter().find(|asked| asked.path.ends_with("/endpointslices")).expect("a list");
+    assert_eq!(asked.path, "/apis/discovery.k8s.io/v1/namespaces/istio-system/endpointslices");
+    assert!(asked.query.contains("service-name%3Distiod"), "{}", asked.query);
 }
 
 #[tokio::test(start_paused = true)]

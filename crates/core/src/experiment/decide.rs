@@ -6,6 +6,7 @@ use serin_api::{ExperimentStatus, TemplateStatus, Time};
 use crate::analysis::phase::Phase;
 use crate::field_error::FieldError;
 use crate::plan::{Event, Wake};
+use crate::rollout::control_plane::comes;
 
 use super::parse::{Spec, parse};
 use super::templates::{Course, Standing};
@@ -213,6 +214,6 @@ fn finish(observed: &Observed, status: ExperimentStatus, mut plan: Plan) -> Plan
     let on_wire = |status: &ExperimentStatus| serde_json::to_value(status).ok();
     let before = observed.experiment.status.as_ref().and_then(on_wire);
     plan.status = (before != on_wire(&status)).then_some(status);
-    plan.wake = plan.wake.filter(|wake| wake.at > observed.now);
+    plan.wake = plan.wake.filter(|wake| wake.at > observed.now && comes(wake.at));
     plan
 }

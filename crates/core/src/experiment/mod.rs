@@ -21,6 +21,7 @@ use serde_json::Value;
 use serin_api::{AnalysisRun, Experiment, ExperimentStatus, labels};
 
 use crate::plan::{Event, Planned, Wake};
+use crate::rollout::ControlPlane;
 use crate::rollout::observed::{Found, Raw, ReplicaSet, Settings, Template, TemplateKey};
 
 /// Everything that a decision about one Experiment may know, taken at one moment.
@@ -42,6 +43,8 @@ pub struct Observed {
     pub templates: BTreeMap<TemplateKey, Found<Template>>,
     /// The VirtualServices of the Rollout that it belongs to: they may send requests to its Services.
     pub virtual_services: Vec<Raw>,
+    /// Whether the proxies learn of changes.
+    pub control_plane: ControlPlane,
     /// How this controller is set up.
     pub settings: Settings,
 }

@@ -9,6 +9,7 @@ use serin_api::{AnalysisRun, Experiment, ExperimentStatus, labels};
 
 use super::{Observed, Plan, decide, service_name};
 use crate::plan::{Effect, EventKind};
+use crate::rollout::ControlPlane;
 use crate::rollout::observed::{Found, Raw, ReplicaSet, Settings, Template, TemplateKey, Writer};
 
 /// An Experiment `exp` and what came of it.
@@ -57,6 +58,7 @@ impl Lab {
             analysis_runs: Vec::new(),
             templates: BTreeMap::from([(key, Found::Present(Template { spec, semantics: None }))]),
             virtual_services: Vec::new(),
+            control_plane: ControlPlane::Unknown,
             settings: Settings::default(),
         };
         Lab { observed, told: Vec::new(), healthy: true }

@@ -27,7 +27,7 @@ pub(super) fn of(observed: &Observed, service: &str) -> Traffic {
     }
     let last = observed.virtual_services.iter().map(|vs| vs.seen_at).max();
     let spread = last.and_then(|seen| seen.checked_add_signed(observed.settings.propagation));
-    match spread.filter(|spread| *spread > observed.now) {
+    match spread.and_then(|spread| observed.control_plane.spread_at(spread, observed.now)) {
         Some(spread) => Traffic::Fades(spread),
         None => Traffic::Released,
     }

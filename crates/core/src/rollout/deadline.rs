@@ -23,9 +23,10 @@ pub(crate) enum Deadline {
 /// pods that it loses later are no matter of the update.
 pub(crate) fn evaluate(scene: &Scene<'_>, state: &State) -> Deadline {
     let waits_for_pods = !state.is_promoted() && !state.waits_on_purpose(scene.spec) && !scene.has_draining();
-    // A silent source stops the clock of a step, but it excuses no pods that do not come.
-    let waits_for_source_alone = state.holding_since.is_some() && canary_is_scaled(scene, state);
-    if !waits_for_pods || waits_for_source_alone || scene.spec.paused {
+    // A silent source, or a mesh that does not listen, stops the clock of a step, but it excuses no pods that do not come.
+    let waits_for_others = state.holding_since.is_some() || !scene.observed.control_plane.is_listening();
+    let waits_for_others_alone = waits_for_others && canary_is_scaled(scene, state);
+    if !waits_for_pods || waits_for_others_alone || scene.spec.paused {
         return Deadline::NotRunning;
     }
     let since = state.progressed_at.unwrap_or(scene.observed.now);

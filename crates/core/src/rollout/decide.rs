@@ -85,6 +85,10 @@ fn take_deadline(scene: &Scene<'_>, state: &mut State) -> Deadline {
     if deadline::has_stood_still(scene, state) {
         state.progressed_at = Some(scene.observed.now);
     }
+    // Nor the time that the proxies need to find istiod again.
+    if let Some(until) = scene.observed.control_plane.reconnected_at().filter(|_| state.is_updating()) {
+        state.progressed_at = state.progressed_at.map(|at| at.max(until));
+    }
     let available = scene.new_replica_set().map_or(0, |rs| rs.replicas_available);
     if available > state.available_max {
         state.available_max = available;
@@ -117,6 +121,7 @@ fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<P
         holds.extend(pending);
         effects.extend(switches);
     }
+    tell_of_control_plane(scene, holds);
     effects.extend(shrinking);
     effects.extend(runs::start_and_end(scene, state, holds));
     effects.extend(experiments::start_and_end(scene, state, holds));
@@ -127,6 +132,14 @@ fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<P
     let evictions = restart::plan(scene, state, holds, &effects);
     effects.extend(evictions);
     effects
+}
+
+/// A side that is not switched waits for proxies that do not listen, or will.
+fn tell_of_control_plane(scene: &Scene<'_>, holds: &mut Vec<Hold>) {
+    let Some(hold) = scene.observed.control_plane.not_listening().filter(|hold| !holds.contains(hold)) else { return };
+    if holds.iter().any(|hold| matches!(hold, Hold::SideNotSwitched { .. })) {
+        holds.push(hold);
+    }
 }
 
 fn facts(scene: &Scene<'_>, state: &State) -> Facts {

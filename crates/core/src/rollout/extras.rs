@@ -68,7 +68,7 @@ pub(crate) fn wanted(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> Extra
         let status = templates.iter().find(|status| status.name == template.name);
         let Some((name, raw)) = status.and_then(|status| service_of(scene.observed, status)) else { continue };
         if let Some(until) = unknown_until(scene.observed, mesh, name, raw) {
-            extras.hold = until.map(|until| propagating(&template.name, until)).or(extras.hold);
+            extras.hold = until.map(|until| propagating(scene.observed, &template.name, until)).or(extras.hold);
             continue;
         }
         let share = Share { weight: weight.min(room), port: first_of_several_ports(&raw.object) };
@@ -119,8 +119,8 @@ pub(crate) fn ready_behind<'o>(observed: &'o Observed, name: &str, raw: &Raw) ->
     observed.experiment_pods.iter().filter(|pod| pod.is_serving() && end.selects(&pod.labels)).collect()
 }
 
-fn propagating(template: &str, until: DateTime<Utc>) -> Hold {
-    Hold::Propagating { change: format!("the first endpoint of experiment template {template}"), until }
+fn propagating(observed: &Observed, template: &str, until: DateTime<Utc>) -> Hold {
+    observed.control_plane.hold(format!("the first endpoint of experiment template {template}"), until)
 }
 
 /// Istio must be told the port of a Service that has several.

@@ -56,7 +56,7 @@ pub(crate) fn next(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> Handove
         return Handover::Wait(Hold::SideNotSwitched { side: "the stable side".to_owned(), hash: stable.hash.clone() });
     }
     if let Some(until) = turn_spread_at(scene, mesh, stable) {
-        return Handover::Wait(Hold::Propagating { change: "the last turn of the hand-over".to_owned(), until });
+        return Handover::Wait(scene.observed.control_plane.hold("the last turn of the hand-over", until));
     }
     if moved == serving.len() && moved > 0 {
         return Handover::Weight(0);

@@ -80,6 +80,11 @@ pub enum Hold {
         /// When it counts as spread.
         until: DateTime<Utc>,
     },
+    /// Istio's control plane is away, or the proxies have yet to find it again: changes of the mesh wait.
+    MeshNotListening {
+        /// When every proxy will have found it; `None` while it is away.
+        until: Option<DateTime<Utc>>,
+    },
     /// A step's analysis still runs.
     AnalysisRunning {
         /// Name of the AnalysisRun.
@@ -153,6 +158,7 @@ impl Hold {
             Hold::RoutesNotObserved { .. } => "RoutesNotObserved",
             Hold::SideNotSwitched { .. } => "SideNotSwitched",
             Hold::Propagating { .. } => "Propagating",
+            Hold::MeshNotListening { .. } => "MeshNotListening",
             Hold::AnalysisRunning { .. } => "AnalysisRunning",
             Hold::ExperimentRunning { .. } => "ExperimentRunning",
             Hold::NoData { .. } => "NoData",
@@ -181,6 +187,7 @@ impl Hold {
             | Hold::RoutesNotObserved { .. }
             | Hold::SideNotSwitched { .. }
             | Hold::Propagating { .. }
+            | Hold::MeshNotListening { .. }
             | Hold::AnalysisRunning { .. }
             | Hold::Restarting { .. }
             | Hold::ExperimentRunning { .. }
@@ -229,6 +236,10 @@ impl fmt::Display for Hold {
             Hold::SideNotSwitched { side, hash } => write!(f, "{side} does not yet stand for revision {hash}"),
             Hold::Propagating { change, until } => {
                 write!(f, "{change} spreads through the mesh until {}", until.format("%H:%M:%S"))
+            }
+            Hold::MeshNotListening { until: None } => write!(f, "istiod is away: proxies do not learn of changes"),
+            Hold::MeshNotListening { until: Some(until) } => {
+                write!(f, "proxies reconnect to istiod until {}", until.format("%H:%M:%S"))
             }
             Hold::AnalysisRunning { run } => write!(f, "analysis {run} is running"),
             Hold::ExperimentRunning { experiment } => write!(f, "experiment {experiment} is running"),

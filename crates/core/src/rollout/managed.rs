@@ -37,8 +37,8 @@ pub(crate) fn wanted(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>) -> Manag
     let first = mesh.carried(Role::Canary) == 0;
     match mesh.served_at(Role::Canary, scene.observed).filter(|_| first) {
         Some(until) => {
-            let change = "the first endpoint of the canary side".to_owned();
-            Managed { routes: None, hold: Some(Hold::Propagating { change, until }) }
+            let hold = scene.observed.control_plane.hold("the first endpoint of the canary side", until);
+            Managed { routes: None, hold: Some(hold) }
         }
         None => Managed { routes: Some(routes), hold: None },
     }

@@ -305,7 +305,8 @@ fn sides(observed: &Observed, spec: &Spec, routing: &Routing, rule: Option<&Raw>
 
 /// When a change that was seen at some moment will have spread; `None` if it has.
 pub(crate) fn spread_at(seen_at: DateTime<Utc>, observed: &Observed) -> Option<DateTime<Utc>> {
-    seen_at.checked_add_signed(observed.settings.propagation).filter(|spread| *spread > observed.now)
+    let spread = seen_at.checked_add_signed(observed.settings.propagation)?;
+    observed.control_plane.spread_at(spread, observed.now)
 }
 
 fn as_value(raw: &Raw) -> &Value {

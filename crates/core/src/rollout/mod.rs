@@ -8,6 +8,7 @@ mod blue_green;
 mod children;
 mod commands;
 pub(crate) mod conditions;
+pub mod control_plane;
 mod deadline;
 mod decide;
 mod duration;
@@ -47,6 +48,7 @@ mod wake;
 mod wire;
 mod workload;
 
+pub use control_plane::ControlPlane;
 pub use decide::decide;
 pub use hold::Hold;
 pub use observed::Observed;

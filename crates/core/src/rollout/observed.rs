@@ -9,6 +9,7 @@ use serin_api::{AnalysisRun, AnalysisTemplateSpec, Experiment, Rollout};
 
 use crate::analysis::sample::Semantics;
 use crate::istio::Selection;
+use crate::rollout::ControlPlane;
 
 /// The input of `decide`: immutable, and complete.
 #[derive(Clone, Debug)]
@@ -45,6 +46,8 @@ pub struct Observed {
     pub experiment_services: BTreeMap<String, Raw>,
     /// Pods of the ReplicaSets that those control.
     pub experiment_pods: Vec<Pod>,
+    /// Whether the proxies learn of changes.
+    pub control_plane: ControlPlane,
     /// How this controller is set up.
     pub settings: Settings,
 }
@@ -243,12 +246,19 @@ pub struct Settings {
     pub instance_id: Option<String>,
     /// How long the mesh is given to take over a change before the next one may rely on it.
     pub propagation: TimeDelta,
+    /// How long proxies are given to find istiod again after it was away.
+    pub reconnect: TimeDelta,
     /// Rules for absent data, unless a template says otherwise.
     pub semantics: Semantics,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { instance_id: None, propagation: TimeDelta::seconds(2), semantics: Semantics::Serin }
+        Settings {
+            instance_id: None,
+            propagation: TimeDelta::seconds(2),
+            reconnect: TimeDelta::seconds(30),
+            semantics: Semantics::Serin,
+        }
     }
 }

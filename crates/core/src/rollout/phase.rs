@@ -65,6 +65,9 @@ pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, hol
     if updated_available < updated.min(spec.replicas) {
         return Phase::new("Progressing", "updated replicas are still becoming available");
     }
+    if let Some(hold) = holds.iter().find(|hold| matches!(hold, Hold::MeshNotListening { .. })) {
+        return Phase::new("Progressing", hold.to_string());
+    }
     if let Some(services) = &scene.blue_green {
         return blue_green::phase(state, services);
     }

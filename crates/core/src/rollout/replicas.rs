@@ -69,11 +69,24 @@ pub(crate) fn floored_share(spec: &Spec, weight: i32) -> i32 {
 /// The size of every ReplicaSet of the Rollout, in the order in which they should be changed.
 pub(crate) fn sizes(scene: &Scene<'_>, state: &State) -> Vec<Size> {
     let mut sizes = sizes_of_roles(scene, state);
+    keep_known_pods(scene, &mut sizes);
     for size in sizes.iter_mut().filter(|size| size.replicas == 1) {
         let rs = scene.owned().find(|rs| rs.name == size.name);
         size.replicas += rs.map_or(0, |rs| restart::surge(scene, state, rs));
     }
     sizes
+}
+
+/// While proxies do not learn of changes they go on calling the pods that they know.
+fn keep_known_pods(scene: &Scene<'_>, sizes: &mut [Size]) {
+    if scene.observed.control_plane.is_listening() || scene.spec.replicas == 0 {
+        return;
+    }
+    for rs in scene.owned().filter(|rs| scene.mesh.is_some() && !scene.is_released(rs)) {
+        for size in sizes.iter_mut().filter(|size| size.name == rs.name) {
+            size.replicas = size.replicas.max(rs.replicas);
+        }
+    }
 }
 
 fn sizes_of_roles(scene: &Scene<'_>, state: &State) -> Vec<Size> {

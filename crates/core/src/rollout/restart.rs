@@ -29,7 +29,9 @@ pub(crate) fn plan(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>, 
         return Vec::new();
     }
     holds.push(Hold::Restarting { left: old.len() });
-    let mut budget = if planned.iter().any(moves_traffic) { 0 } else { budget(scene) };
+    holds.extend(scene.observed.control_plane.not_listening());
+    let is_quiet = scene.observed.control_plane.is_listening() && !planned.iter().any(moves_traffic);
+    let mut budget = if is_quiet { budget(scene) } else { 0 };
     let mut chosen: Vec<&Pod> = Vec::new();
     for (rs, pod) in old {
         // Whoever serves nobody is missed by nobody.

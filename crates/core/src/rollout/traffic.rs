@@ -260,7 +260,8 @@ fn cannot_carry(scene: &Scene<'_>, state: &State, mesh: &Mesh<'_>, weight: i32) 
             && !is_lost(role.other())
             && let Some(until) = mesh.served_at(role, scene.observed)
         {
-            return Some(Hold::Propagating { change: format!("the first endpoint of the {role} side"), until });
+            let change = format!("the first endpoint of the {role} side");
+            return Some(scene.observed.control_plane.hold(change, until));
         }
     }
     // An abort leaves the canary as soon as stable can answer at all: a crowded stable beats a broken canary, or one that

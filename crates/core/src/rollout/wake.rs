@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::plan::Wake;
 use crate::rollout::Hold;
 
+use super::control_plane::comes;
 use super::deadline::Deadline;
 use super::restart;
 use super::scene::Scene;
@@ -31,8 +32,10 @@ pub(crate) fn compute(scene: &Scene<'_>, state: &State, deadline: &Deadline, hol
         due.push(wake(at, "a change of pods has spread"));
     }
     due.extend(restart::wake(scene, state));
+    due.extend(scene.observed.control_plane.reconnected_at().map(|at| wake(at, "the proxies have found istiod again")));
     // What was due already waits for something else, which will be seen when it changes.
-    due.into_iter().filter(|wake| wake.at > scene.observed.now).map(Some).fold(None, Wake::earlier)
+    let ahead = |wake: &Wake| wake.at > scene.observed.now && comes(wake.at);
+    due.into_iter().filter(ahead).map(Some).fold(None, Wake::earlier)
 }
 
 fn of_hold(hold: &Hold) -> Option<Wake> {
@@ -49,6 +52,7 @@ fn of_hold(hold: &Hold) -> Option<Wake> {
         | Hold::WeightNotObserved { .. }
         | Hold::RoutesNotObserved { .. }
         | Hold::SideNotSwitched { .. }
+        | Hold::MeshNotListening { .. }
         | Hold::AnalysisRunning { .. }
         | Hold::ExperimentRunning { .. }
         | Hold::NoData { .. }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 use chrono::TimeDelta;
 use clap::{Args, ValueEnum};
+use serin_controller::ObjectName;
 use serin_core::analysis::sample::Semantics;
 use serin_core::time::parse_duration;
 use tracing_subscriber::EnvFilter;
@@ -72,6 +73,13 @@ pub(crate) struct Controller {
     /// How long the mesh is given to take over a change before the next one may rely on it.
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = delay)]
     propagation_delay: TimeDelta,
+    /// The Service of Istio's control plane, as NAMESPACE/NAME: while it has no ready endpoint, and until proxies have
+    /// found it again, changes of the mesh wait; empty to go by the propagation delay alone.
+    #[arg(long, env = "SERIN_ISTIOD", value_name = "NS/NAME", default_value = "istio-system/istiod", value_parser = istiod)]
+    istiod: Istiod,
+    /// How long proxies are given to find istiod again after it was away.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = delay)]
+    proxy_reconnect: TimeDelta,
     /// Which rules decide what absent data means, unless an annotation says otherwise.
     #[arg(long, value_enum, default_value_t)]
     analysis_semantics: AnalysisSemantics,
@@ -93,6 +101,22 @@ fn workers(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number @ 1..=1000) => Ok(number),
         Ok(_) | Err(_) => Err("must be a number from 1 to 1000".to_owned()),
+    }
+}
+
+/// Where istiod is, if it is to be watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Istiod(Option<ObjectName>);
+
+fn istiod(text: &str) -> Result<Istiod, String> {
+    if text.is_empty() {
+        return Ok(Istiod(None));
+    }
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+            Ok(Istiod(Some(ObjectName::new(namespace, name))))
+        }
+        Some(_) | None => Err(format!("`{text}` must be NAMESPACE/NAME, such as istio-system/istiod, or empty")),
     }
 }
 
@@ -135,6 +159,8 @@ impl Controller {
             lease_namespace: text(&self.lease_namespace).unwrap_or(defaults.lease_namespace.clone()),
             identity: text(&self.identity).unwrap_or(defaults.identity.clone()),
             propagation: self.propagation_delay,
+            istiod: self.istiod.0.clone(),
+            reconnect: self.proxy_reconnect,
             istio_api_version: text(&self.istio_api_version),
             prometheus_address: text(&self.prometheus_address),
             semantics: match self.analysis_semantics {
@@ -182,9 +208,19 @@ mod tests {
         check("without election", &["--leader-elect=false"], |args| !args.leader_elect);
         check("a bare flag means yes", &["--leader-elect"], |args| args.leader_elect);
         check("a delay", &["--propagation-delay", "500ms"], |args| args.propagation == TimeDelta::milliseconds(500));
+        let found = |text: &str| {
+            let (namespace, name) = text.split_once('/').expect("a slash");
+            Some(ObjectName::new(namespace, name))
+        };
+        check("istiod by default", &[], |args| args.istiod == found("istio-system/istiod"));
+        check("another revision", &["--istiod", "istio/istiod-x"], |args| args.istiod == found("istio/istiod-x"));
+        check("istiod elsewhere", &["--istiod="], |args| args.istiod.is_none());
+        check("a mesh of many", &["--proxy-reconnect", "1m"], |args| args.reconnect == TimeDelta::minutes(1));
         check("no instance", &["--instance-id", ""], |args| args.instance_id.is_none());
         check("upstream's rules", &["--analysis-semantics", "argo"], |args| args.semantics == Semantics::Argo);
-        for wrong in [["--workers", "0"], ["--propagation-delay", "5"], ["--metrics-port", "70000"]] {
+        for wrong in
+            [["--workers", "0"], ["--propagation-delay", "5"], ["--istiod", "istiod"], ["--metrics-port", "70000"]]
+        {
             assert!(Line::try_parse_from(std::iter::once("serin").chain(wrong)).is_err(), "{wrong:?}");
         }
     }

@@ -217,6 +217,7 @@ fn builtin() -> Vec<Kind> {
         Kind::builtin(&res::JOBS, &[]).with_status().in_all(),
         Kind::builtin(&res::LEASES, &[]),
         Kind::builtin(&res::POD_DISRUPTION_BUDGETS, &["pdb"]).with_status(),
+        Kind::builtin(&res::ENDPOINT_SLICES, &[]),
         Kind::builtin(&res::CUSTOM_RESOURCE_DEFINITIONS, &["crd", "crds"]).with_status(),
     ]
 }

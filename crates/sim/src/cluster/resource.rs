@@ -94,6 +94,8 @@ pub static DEPLOYMENTS: Resource = Resource::fixed("apps", "v1", "deployments", 
 pub static REPLICA_SETS: Resource = Resource::fixed("apps", "v1", "replicasets", "ReplicaSet");
 /// batch Jobs.
 pub static JOBS: Resource = Resource::fixed("batch", "v1", "jobs", "Job");
+/// EndpointSlices: the addresses behind a Service.
+pub static ENDPOINT_SLICES: Resource = Resource::fixed("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice");
 /// Leases, by which leaders are elected.
 pub static LEASES: Resource = Resource::fixed("coordination.k8s.io", "v1", "leases", "Lease");
 /// PodDisruptionBudgets: how many pods must stay when others are evicted.

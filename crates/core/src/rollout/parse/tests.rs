@@ -9,6 +9,7 @@ use serin_api::Rollout;
 
 use super::*;
 use crate::istio::ManagedKind;
+use crate::rollout::ControlPlane;
 use crate::rollout::observed::{Found, Raw, Settings, Template, TemplateKey, Workload, Writer};
 use crate::rollout::step::{CanaryScale, Step};
 
@@ -168,6 +169,7 @@ impl World {
             experiments: Vec::new(),
             experiment_services: BTreeMap::new(),
             experiment_pods: Vec::new(),
+            control_plane: ControlPlane::Unknown,
             settings: Settings::default(),
             rollout: Arc::new(rollout),
         }

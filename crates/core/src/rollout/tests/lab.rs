@@ -113,6 +113,7 @@ impl World {
             analysis_runs: self.lab.runs.iter().filter(|(owner, _)| owner == own).map(|(_, run)| run.clone()).collect(),
             templates: self.observed.templates.clone(),
             virtual_services: self.observed.virtual_services.values().filter_map(Found::present).cloned().collect(),
+            control_plane: self.observed.control_plane,
             settings: self.observed.settings.clone(),
         }
     }

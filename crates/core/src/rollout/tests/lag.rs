@@ -1,5 +1,7 @@
 //! What proxies may still believe: any mixture of the routes, and of the subsets, Services and pods, of the last moments.
 
+use chrono::{DateTime, Utc};
+
 use crate::istio::service::selects;
 use crate::rollout::Observed;
 use crate::rollout::blue_green::Services;
@@ -11,6 +13,8 @@ use crate::rollout::parse::{Spec, parse};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lag {
     seen: Vec<(Observed, Spec)>,
+    /// Since when proxies learn of nothing: what they know may be as old as that.
+    pub(super) cut_off: Option<DateTime<Utc>>,
     /// Whether nobody looks.
     pub(super) ignored: bool,
 }
@@ -29,8 +33,10 @@ impl Lag {
             self.seen.clear();
             return;
         }
-        self.seen.push((now.clone(), spec));
-        let oldest = now.now - now.settings.propagation;
+        if !self.is_known(now) {
+            self.seen.push((now.clone(), spec));
+        }
+        let oldest = self.cut_off.unwrap_or(now.now).min(now.now) - now.settings.propagation;
         // The newest of those that are too old is still in force at the beginning of the window.
         while self.seen.len() > 1 && self.seen[1].0.now <= oldest {
             self.seen.remove(0);
@@ -46,6 +52,19 @@ impl Lag {
             }
             assert!(!is_deserted(routes, now), "at {} nobody may answer for the active Service", now.now);
         }
+    }
+}
+
+impl Lag {
+    /// Whether the mesh is as it was when it was looked at last, in a time that nothing ages in.
+    fn is_known(&self, now: &Observed) -> bool {
+        let Some((last, _)) = self.seen.last().filter(|_| self.cut_off.is_some()) else { return false };
+        last.pods == now.pods
+            && last.virtual_services == now.virtual_services
+            && last.destination_rule == now.destination_rule
+            && last.services == now.services
+            && last.experiment_pods == now.experiment_pods
+            && last.experiment_services == now.experiment_services
     }
 }
 

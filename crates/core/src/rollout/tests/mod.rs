@@ -10,6 +10,7 @@ mod deadlines;
 mod effects;
 mod experiments;
 mod guard;
+mod istiod;
 mod lab;
 mod lag;
 mod managed;

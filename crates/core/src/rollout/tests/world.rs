@@ -10,6 +10,7 @@ use serin_api::{Rollout, RolloutStatus};
 use super::lab::Lab;
 use super::lag::Lag;
 use crate::plan::{Event, Wake};
+use crate::rollout::ControlPlane;
 use crate::rollout::observed::{
     Found, Observed, Pod, Raw, ReplicaSet, Settings, Template, TemplateKey, VirtualServiceKey, Workload, Writer,
 };
@@ -72,6 +73,7 @@ impl World {
             experiments: Vec::new(),
             experiment_services: BTreeMap::new(),
             experiment_pods: Vec::new(),
+            control_plane: ControlPlane::Unknown,
             settings: Settings::default(),
         };
         World {
@@ -315,6 +317,10 @@ impl World {
     /// A turn in which no more than some effects come true: the controller crashed.
     #[track_caller]
     pub(super) fn turn_with(&mut self, effects_max: usize) -> Plan {
+        if self.observed.control_plane.reconnected_at().is_some_and(|until| until <= self.observed.now) {
+            self.observed.control_plane = ControlPlane::Listening;
+            self.lag.cut_off = None;
+        }
         let mut plan = decide(&self.observed);
         self.observed.now += TimeDelta::seconds(1);
         if let Some(status) = &plan.status {
@@ -361,6 +367,20 @@ impl World {
         }
         self.observed.now = self.observed.now.max(until);
         self.settle();
+    }
+
+    /// No istiod is there any more.
+    pub(super) fn lose_istiod(&mut self) {
+        self.lag.cut_off = Some(self.observed.now);
+        self.observed.control_plane = ControlPlane::Away { known: self.observed.now };
+    }
+
+    /// One is there again, and proxies take half a minute to find it.
+    pub(super) fn regain_istiod(&mut self) {
+        if let ControlPlane::Away { known } = self.observed.control_plane {
+            let until = self.observed.now + self.observed.settings.reconnect;
+            self.observed.control_plane = ControlPlane::Reconnecting { known, until };
+        }
     }
 
     /// A first deployment that is complete.

@@ -97,6 +97,7 @@ impl Fetcher {
             Kind::ReplicaSet | Kind::Deployment => ("apps", "v1"),
             Kind::Pod | Kind::JobPod | Kind::Service | Kind::PodTemplate => ("", "v1"),
             Kind::Job => ("batch", "v1"),
+            Kind::EndpointSlice => ("discovery.k8s.io", "v1"),
             Kind::VirtualService | Kind::DestinationRule => {
                 let group = discovery::group(&self.client, serin_api::istio::GROUP).await;
                 let group = group.map_err(in_words).context("Istio's API cannot be found in this cluster")?;
@@ -139,7 +140,8 @@ pub(super) fn params(kind: Kind) -> ListParams {
         | Kind::AnalysisTemplate
         | Kind::ClusterAnalysisTemplate
         | Kind::AnalysisRun
-        | Kind::Experiment => ListParams::default(),
+        | Kind::Experiment
+        | Kind::EndpointSlice => ListParams::default(),
     }
 }
 
