@@ -27,12 +27,13 @@ mod likelihood;
 mod log_factorial;
 mod odds;
 mod question;
+mod sentence;
 mod state;
 mod stratum;
 mod verdict;
 
 pub use dispersion::Dispersion;
-pub use forecast::{Forecast, Traffic, forecast};
+pub use forecast::{Forecast, Traffic, Wait, forecast};
 pub use hypergeometric::{log_likelihood_ratio, probability};
 pub use interval::{OddsInterval, odds_interval};
 pub use likelihood::Likelihood;
