@@ -1,6 +1,6 @@
 //! Simulates rollouts and prints how often evidence, and other ways to decide, abort good and bad ones.
 //!
-//! `cargo run --release -p serin-core --example evidence_table -- [RUNS [false-aborts|detection|story]]` prints the tables
+//! `cargo run --release -p serin-core --example evidence_table -- [RUNS [false-aborts|detection|misses|story]]` prints the tables
 //! of docs/reference/evidence-guarantee.md; with `--picture` it prints the picture of docs/concepts/evidence.md.
 
 mod draw;
@@ -19,7 +19,9 @@ fn main() {
         return;
     }
     let runs = argument.and_then(|runs| runs.parse().ok()).unwrap_or(2000);
-    let tables: [(&str, fn(u64)); 3] = [("false-aborts", false_aborts), ("detection", detection), ("story", story)];
+    type Print = fn(u64);
+    let tables: [(&str, Print); 4] =
+        [("false-aborts", false_aborts), ("detection", detection), ("misses", misses), ("story", story)];
     let wanted = std::env::args().nth(2);
     for (_, print) in tables.iter().filter(|(name, _)| wanted.as_deref().is_none_or(|wanted| wanted == *name)) {
         print(runs);
@@ -32,7 +34,7 @@ fn story(number: u64) {
         "\nBookinfo's steps at 100 requests a second, {number} releases each (after how many minutes in the mean):\n"
     );
     println!(
-        "| Errors on stable | on the canary | evidence 5 % | evidence 1 % | 99 % gate, 1 | 99 % gate, 4 |\n|---|---|---|---|---|---|"
+        "| Errors on stable | on the canary | evidence 5 % | evidence 1 % | 99 % gate every 5 min, 1 | 99 % gate every 5 min, 4 |\n|---|---|---|---|---|---|"
     );
     for ratio in [1.0, 2.0, 3.0] {
         let all = runs(&Scenario { ratio, ..Scenario::bookinfo() }, 1, Lumps::Declared, number);
@@ -45,8 +47,8 @@ fn story(number: u64) {
             0.3 * ratio,
             cell(&|run| run.crosses(20.0_f64.ln())),
             cell(&|run| run.crosses(100.0_f64.ln())),
-            cell(&|run| rivals::gate(&run.polls, 1)),
-            cell(&|run| rivals::gate(&run.polls, 4)),
+            cell(&|run| rivals::gate(&run.polls, 10, 1)),
+            cell(&|run| rivals::gate(&run.polls, 10, 4)),
         );
     }
 }
@@ -99,8 +101,44 @@ fn false_aborts(number: u64) {
                 evidence(20.0),
                 evidence(100.0),
                 rival(&|run| rivals::peeking_z(&run.polls)),
-                rival(&|run| rivals::gate(&run.polls, 1)),
-                rival(&|run| rivals::gate(&run.polls, 5)),
+                rival(&|run| rivals::gate(&run.polls, 1, 1)),
+                rival(&|run| rivals::gate(&run.polls, 1, 5)),
+            );
+        }
+    }
+}
+
+/// Releases that are called healthy, with and without cause, and intervals that leave the truth out.
+fn misses(number: u64) {
+    println!(
+        "\nReleases called healthy, of {number} each (after how many minutes in the mean), and wrong intervals, 60 polls of a minute:\n"
+    );
+    println!(
+        "| Traffic | Requests/s | odds ×2 called healthy, β 5 % | the same, β 1 % | as good as stable called healthy, β 5 % | \
+         ×2 ever out of the 95 % interval | ×1 ever out of it |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    type Edit = fn(&mut Scenario);
+    let rows: [(&str, Edit); 3] = [
+        ("calm", |_| {}),
+        ("shared bursts", |it| it.bursts = true),
+        ("jumping weights, bursts", |it| (it.shares, it.bursts) = (Shares::Jumps, true)),
+    ];
+    for (name, edit) in rows {
+        for requests_per_second in [5.0, 20.0, 100.0] {
+            let mut good = Scenario::hour(requests_per_second);
+            edit(&mut good);
+            let bad = runs(&Scenario { ratio: 2.0, ..good.clone() }, 1, Lumps::Declared, number);
+            let good = runs(&good, 1, Lumps::Declared, number);
+            let wrong = |runs: &[Run]| percent(runs.iter().map(Run::misleads)).0;
+            let promoted = |line: f64| percent(bad.iter().map(|run| run.promotes(line.ln()))).0;
+            let (rightly, minutes) = percent(good.iter().map(|run| run.promotes(20.0_f64.ln())));
+            println!(
+                "| {name} | {requests_per_second} | {:.1} % | {:.1} % | {rightly:.1} % ({minutes:.1}) | {:.1} % | {:.1} % |",
+                promoted(20.0),
+                promoted(100.0),
+                wrong(&bad),
+                wrong(&good),
             );
         }
     }
@@ -134,7 +172,7 @@ fn detection(number: u64) {
                 _ => format!("{share:.1} % ({polls:.1})"),
             };
             let crosses = |all: &[Run], line: f64| cell(percent(all.iter().map(|run| run.crosses(line.ln()))));
-            let gate = |all: &[Run]| cell(percent(all.iter().map(|run| rivals::gate(&run.polls, 5))));
+            let gate = |all: &[Run]| cell(percent(all.iter().map(|run| rivals::gate(&run.polls, 1, 5))));
             println!(
                 "| {requests_per_second} | ×{ratio} | {} | {} | {} | {} | {} | {} |",
                 crosses(&long_runs, 20.0),

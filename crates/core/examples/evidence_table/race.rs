@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serin_core::evidence::{Plan, Poll, Question, State};
+use serin_core::evidence::{Plan, Poll, Question, State, assess};
 
 use super::draw::Draw;
 use super::traffic::Scenario;
@@ -16,17 +16,34 @@ pub(super) enum Lumps {
     Learned,
 }
 
-/// One rollout: all polls, and `ln E` after each of them.
-#[derive(Debug)]
+/// One rollout: all polls, and what is known after each of them.
+#[derive(Debug, Default)]
 pub(super) struct Run {
     pub(super) polls: Vec<Poll>,
+    /// `ln E` for an abort.
     pub(super) log_evidence: Vec<f64>,
+    /// `ln E'` for a promotion.
+    pub(super) log_promotion_evidence: Vec<f64>,
+    /// Whether the interval of 95 % has the true odds ratio.
+    pub(super) covered: Vec<bool>,
 }
 
 impl Run {
     /// The poll, counted from 1, at which `ln E` first reached a line.
     pub(super) fn crosses(&self, line: f64) -> Option<usize> {
         self.log_evidence.iter().position(|log| *log >= line).map(|poll| poll + 1)
+    }
+}
+
+impl Run {
+    /// The poll, counted from 1, at which the evidence for a promotion first reached a line.
+    pub(super) fn promotes(&self, line: f64) -> Option<usize> {
+        self.log_promotion_evidence.iter().position(|log| *log >= line).map(|poll| poll + 1)
+    }
+
+    /// The poll, counted from 1, at which the interval first left the truth out.
+    pub(super) fn misleads(&self) -> Option<usize> {
+        self.covered.iter().position(|covered| !covered).map(|poll| poll + 1)
     }
 }
 
@@ -47,7 +64,7 @@ pub(super) fn run(scenario: &Scenario, plan: &Plan, lumps: Lumps, seed: u64) -> 
             state = state.learn(plan, &BTreeMap::from([("errors".to_owned(), pods)]));
         }
     }
-    let mut run = Run { polls: Vec::new(), log_evidence: Vec::new() };
+    let mut run = Run::default();
     for number in 0..scenario.polls {
         let mut poll = scenario.poll(scenario.share(number, state.log_evidence(plan)), &mut draw);
         if lumps == Lumps::Declared {
@@ -55,7 +72,10 @@ pub(super) fn run(scenario: &Scenario, plan: &Plan, lumps: Lumps, seed: u64) -> 
         }
         state = state.absorb(plan, &named(poll.clone()));
         run.polls.push(poll);
+        let answers = assess(plan, &state, None).answers;
         run.log_evidence.push(state.log_evidence(plan));
+        run.log_promotion_evidence.extend(answers.iter().map(|answer| answer.log_promotion_evidence));
+        run.covered.extend(answers.iter().map(|answer| answer.interval.contains(scenario.ratio)));
     }
     run
 }

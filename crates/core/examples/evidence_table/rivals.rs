@@ -8,13 +8,15 @@ fn arms(poll: &Poll) -> (Arm, Arm) {
     (sum(|stratum| stratum.canary()), sum(|stratum| stratum.stable()))
 }
 
-/// The poll, counted from 1, at which the canary's success rate has been below 99 % for the `threshold`-th time.
-pub(super) fn gate(polls: &[Poll], threshold: usize) -> Option<usize> {
-    let fails = |poll: &Poll| {
-        let (canary, _) = arms(poll);
+/// The poll, counted from 1, at which the canary's success rate has been below 99 % for the `threshold`-th time, looking at
+/// `every` so many polls together.
+pub(super) fn gate(polls: &[Poll], every: usize, threshold: usize) -> Option<usize> {
+    let fails = |polls: &[Poll]| {
+        let canary = polls.iter().map(|poll| arms(poll).0).fold(Arm::default(), Arm::plus);
         canary.requests > 0 && canary.events as f64 > 0.01 * canary.requests as f64
     };
-    polls.iter().enumerate().filter(|(_, poll)| fails(poll)).nth(threshold - 1).map(|(number, _)| number + 1)
+    let looks = polls.chunks(every).enumerate().filter(|(_, polls)| fails(polls));
+    looks.map(|(look, _)| (look + 1) * every).nth(threshold - 1)
 }
 
 /// The poll, counted from 1, at which a one-sided two-proportion z-test of everything so far is first significant at 5 %.

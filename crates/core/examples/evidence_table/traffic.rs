@@ -25,7 +25,7 @@ pub(super) struct Scenario {
     pub(super) requests_per_second: f64,
     /// Rate of bad requests on stable.
     pub(super) error_rate: f64,
-    /// The canary's rate over stable's.
+    /// The odds of a bad request on the canary over those on stable.
     pub(super) ratio: f64,
     pub(super) polls: u32,
     pub(super) seconds_per_poll: f64,
@@ -78,7 +78,8 @@ impl Scenario {
         let requests = (self.requests_per_second * self.seconds_per_poll).round() as u64;
         let canary = draw.binomial(requests, share);
         let stable = requests - canary;
-        let bad = [draw.binomial(canary, (rate * self.ratio).min(1.0)), draw.binomial(stable, rate)];
+        let of_canary = self.ratio * rate / (1.0 - rate + self.ratio * rate);
+        let bad = [draw.binomial(canary, of_canary), draw.binomial(stable, rate)];
         let counted = |requests: u64, bad: u64| {
             Arm::new(requests + bad * (self.counts_per_bad_request - 1), bad * self.counts_per_bad_request)
         };

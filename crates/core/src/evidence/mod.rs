@@ -18,6 +18,7 @@
 //!
 //! Everything is pure: no clock, no randomness. [`State`] is a plain struct which goes into a status and comes back.
 
+mod counters;
 mod dispersion;
 mod e_value;
 mod forecast;
@@ -32,6 +33,7 @@ mod state;
 mod stratum;
 mod verdict;
 
+pub use counters::{Counter, Part, Reading, Side, counted};
 pub use dispersion::Dispersion;
 pub use forecast::{Forecast, Traffic, Wait, forecast};
 pub use hypergeometric::{log_likelihood_ratio, probability};

@@ -26,6 +26,8 @@ pub struct Poll {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct State {
+    /// `falseAbortRate` and `missRate` of the plan that the evidence was begun with; `None` before that.
+    pub rates: Option<(f64, f64)>,
     /// By the names of the questions.
     pub questions: BTreeMap<String, Tally>,
     /// Largest `ln E` of all questions combined so far, at least 0. An abort that was due once stays due.
@@ -40,6 +42,8 @@ pub struct Tally {
     pub tolerance: f64,
     /// The odds ratio that the evidence so far took for unacceptable.
     pub unacceptable: f64,
+    /// The question's weight.
+    pub weight: f64,
     /// What polls say about every odds ratio.
     pub likelihood: Likelihood,
     /// The canary's counts in all polls.
@@ -61,6 +65,7 @@ impl Tally {
         Tally {
             tolerance: question.tolerance,
             unacceptable: question.unacceptable,
+            weight: question.weight,
             likelihood: Likelihood::default(),
             canary: Arm::default(),
             stable: Arm::default(),
@@ -114,23 +119,34 @@ impl State {
     ///
     /// `plan` and the state must have no [mistakes](State::mistakes).
     #[must_use]
-    pub fn absorb(mut self, plan: &Plan, polls: &BTreeMap<String, Poll>) -> Self {
+    pub fn absorb(self, plan: &Plan, polls: &BTreeMap<String, Poll>) -> Self {
+        let mut state = self.begun(plan);
         for question in &plan.questions {
             let Some(poll) = polls.get(&question.name) else { continue };
-            let tally = self.questions.remove(&question.name).unwrap_or_else(|| Tally::new(question));
-            self.questions.insert(question.name.clone(), tally.plus(question, poll));
+            let tally = state.questions.remove(&question.name).unwrap_or_else(|| Tally::new(question));
+            state.questions.insert(question.name.clone(), tally.plus(question, poll));
         }
-        self.peak = self.peak.max(self.log_evidence(plan));
-        self
+        state.peak = state.peak.max(state.log_evidence(plan));
+        state
     }
 
     /// The state after learning how lumpy bad requests are on stable's pods, by questions, from polls before the rollout.
     #[must_use]
-    pub fn learn(mut self, plan: &Plan, pods: &BTreeMap<String, Vec<Arm>>) -> Self {
-        for question in &plan.questions {
-            let Some(pods) = pods.get(&question.name) else { continue };
-            let tally = self.questions.entry(question.name.clone()).or_insert_with(|| Tally::new(question));
-            tally.dispersion = tally.dispersion.plus(pods);
+    pub fn learn(self, plan: &Plan, pods: &BTreeMap<String, Vec<Arm>>) -> Self {
+        let mut state = self.begun(plan);
+        for (name, pods) in pods {
+            if let Some(tally) = state.questions.get_mut(name) {
+                tally.dispersion = tally.dispersion.plus(pods);
+            }
+        }
+        state
+    }
+
+    /// The state with every question of the plan in it, so that a plan which changes later is noticed.
+    fn begun(mut self, plan: &Plan) -> Self {
+        if self.rates.is_none() {
+            self.rates = Some((plan.false_abort_rate, plan.miss_rate));
+            self.questions = plan.questions.iter().map(|it| (it.name.clone(), Tally::new(it))).collect();
         }
         self
     }
@@ -145,37 +161,58 @@ impl State {
         }))
     }
 
-    /// Why this state does not belong to `plan`; empty if it does. Questions that the state does not know begin without evidence.
+    /// Why this state does not belong to `plan`; empty if it does. What was set when the evidence was begun stays: rates and
+    /// weights that follow what they have shown would have no guarantee.
     #[must_use]
     pub fn mistakes(&self, plan: &Plan) -> Vec<FieldError> {
         let mut mistakes = Vec::new();
         if !(self.peak.is_finite() && self.peak >= 0.0) {
             mistakes.push(FieldError::new("peak", format!("must be a number from 0; it is {}", self.peak)));
         }
+        let Some((false_abort_rate, miss_rate)) = self.rates else { return mistakes };
+        mistakes.extend(changed("falseAbortRate", false_abort_rate, plan.false_abort_rate));
+        mistakes.extend(changed("missRate", miss_rate, plan.miss_rate));
         for (index, question) in plan.questions.iter().enumerate() {
-            let Some(tally) = self.questions.get(&question.name) else { continue };
-            if !tally.is_whole() {
-                let message = "is not as Serin wrote it; start a new revision";
-                mistakes.push(FieldError::new(format!("questions.{}", question.name), message));
-            }
-            for (field, kept, asked) in [
-                ("tolerance", tally.tolerance, question.tolerance),
-                ("unacceptable", tally.unacceptable, question.unacceptable),
-            ] {
-                if (kept - asked).abs() > 1e-9 {
-                    let message = format!(
-                        "cannot change from {kept} to {asked} while a revision is judged, since its evidence answers the \
-                         earlier question; change it back, or start a new revision"
-                    );
-                    mistakes.push(FieldError::new(format!("compare[{index}].{field}"), message));
-                }
-            }
+            let found = match self.questions.get(&question.name) {
+                Some(tally) => tally.mistakes(question),
+                None => vec![FieldError::new("name", format!("`{}` cannot be added {SETTLED}", question.name))],
+            };
+            mistakes.extend(found.into_iter().map(|mistake| mistake.under(&format!("compare[{index}]"))));
+        }
+        let is_asked = |name: &String| plan.questions.iter().any(|question| question.name == *name);
+        for name in self.questions.keys().filter(|name| !is_asked(name)) {
+            mistakes.push(FieldError::new("compare", format!("`{name}` cannot be left out {SETTLED}")));
         }
         mistakes
     }
 }
 
+/// Why a plan stays as it is.
+const SETTLED: &str = "while a revision is judged, since its evidence answers the earlier question; change it back, or start \
+                       a new revision";
+
+fn changed(field: &str, kept: f64, asked: f64) -> Option<FieldError> {
+    let message = || format!("cannot change from {kept} to {asked} {SETTLED}");
+    // A status may round the last digit.
+    ((kept - asked).abs() > 1e-9 * kept.abs()).then(|| FieldError::new(field, message()))
+}
+
 impl Tally {
+    /// With fields relative to the question.
+    fn mistakes(&self, question: &Question) -> Vec<FieldError> {
+        let whole = "is kept in a state that is not as Serin wrote it; start a new revision";
+        let broken = (!self.is_whole()).then(|| FieldError::new("", whole));
+        let fields = [
+            ("tolerance", self.tolerance, question.tolerance),
+            ("unacceptable", self.unacceptable, question.unacceptable),
+            ("weight", self.weight, question.weight),
+        ];
+        broken
+            .into_iter()
+            .chain(fields.into_iter().filter_map(|(field, kept, asked)| changed(field, kept, asked)))
+            .collect()
+    }
+
     /// `ln E` against "the odds of a bad request on the canary are at most `tolerance` times stable's".
     #[must_use]
     pub fn log_abort_evidence(&self, question: &Question) -> f64 {
@@ -210,9 +247,10 @@ mod tests {
         let back: State = serde_json::from_str(&text).expect("a state");
         assert_eq!(back.mistakes(&plan), []);
         let next = polls(poll((100, 6), (900, 7)));
-        let (kept, lost) = (state.absorb(&plan, &next), back.absorb(&plan, &next));
+        let (kept, lost) = (state.absorb(&plan, &next), back.clone().absorb(&plan, &next));
         assert!((kept.log_evidence(&plan) - lost.log_evidence(&plan)).abs() < 1e-9);
-        assert!(text.len() < 1500, "{} bytes for one question: {text}", text.len());
+        let text = serde_json::to_string(&back.questions["errors"]).expect("JSON");
+        assert!(text.len() < 1200, "{} bytes for one question: {text}", text.len());
     }
 
     #[test]
@@ -267,21 +305,54 @@ mod tests {
         assert!(second.log_evidence(&plan) < 2.0 * with_pods.log_evidence(&plan));
     }
 
-    #[test]
-    fn bounds_cannot_move_while_a_revision_is_judged() {
+    /// A plan that changes after the first poll, and what is said of it.
+    #[track_caller]
+    fn check_change(what: &str, edit: impl FnOnce(&mut Plan), expected: &[&str]) {
         let mut plan = plan();
         let state = State::default().absorb(&plan, &polls(poll((100, 4), (900, 9))));
-        plan.questions[0].tolerance = 1.5;
-        plan.questions[1].tolerance = 1.5;
-        let mistakes = state.mistakes(&plan);
-        assert_eq!(mistakes.len(), 1, "{mistakes:?}");
-        assert!(
-            mistakes[0].to_string().starts_with("compare[0].tolerance: cannot change from 1 to 1.5 while"),
-            "{}",
-            mistakes[0]
+        edit(&mut plan);
+        let got: Vec<String> = state.mistakes(&plan).iter().map(ToString::to_string).collect();
+        let expected: Vec<String> = expected.iter().map(|start| format!("{start} {SETTLED}")).collect();
+        assert_eq!(got, expected, "{what}");
+        assert_eq!(State::default().mistakes(&plan), [], "{what}: before the first poll");
+    }
+
+    #[test]
+    fn a_plan_cannot_change_while_a_revision_is_judged() {
+        check_change("nothing", |_| {}, &[]);
+        check_change("retries", |plan| plan.questions[0].counts_per_request = 3, &[]);
+        check_change(
+            "bounds",
+            |plan| (plan.questions[0].tolerance, plan.questions[1].unacceptable) = (1.5, 3.0),
+            &[
+                "compare[0].tolerance: cannot change from 1 to 1.5",
+                "compare[1].unacceptable: cannot change from 2 to 3",
+            ],
         );
-        assert_eq!(state.questions["errors"].tolerance, 1.0);
-        let edited = State { peak: -1.0, ..State::default() };
-        assert_eq!(edited.mistakes(&plan)[0].field, "peak");
+        check_change(
+            "weights and rates",
+            |plan| (plan.questions[1].weight, plan.false_abort_rate, plan.miss_rate) = (1.0, 0.2, 0.3),
+            &[
+                "falseAbortRate: cannot change from 0.05 to 0.2",
+                "missRate: cannot change from 0.1 to 0.3",
+                "compare[1].weight: cannot change from 3 to 1",
+            ],
+        );
+        check_change(
+            "another question",
+            |plan| plan.questions[1] = Question::new("slower"),
+            &["compare[1].name: `slower` cannot be added", "compare: `slow` cannot be left out"],
+        );
+    }
+
+    #[test]
+    fn a_state_that_somebody_edited_is_noticed() {
+        let plan = plan();
+        let mut state = State::default().absorb(&plan, &BTreeMap::new());
+        assert_eq!(state.mistakes(&plan), []);
+        state.peak = -1.0;
+        state.questions.entry("slow".to_owned()).and_modify(|tally| tally.common_odds.0 = f64::NAN);
+        let fields: Vec<String> = state.mistakes(&plan).into_iter().map(|mistake| mistake.field).collect();
+        assert_eq!(fields, ["peak", "compare[1]"]);
     }
 }

@@ -63,6 +63,29 @@ fn good_releases_are_aborted_no_more_often_than_stated() {
 }
 
 #[test]
+fn unacceptable_releases_are_called_healthy_and_intervals_are_wrong_no_more_often_than_stated() {
+    let calm = half_an_hour(100.0);
+    for (what, scenario) in [
+        ("calm", calm.clone()),
+        ("jumping weights, bursts", Scenario { shares: Shares::Jumps, bursts: true, ..calm.clone() }),
+        ("half of all requests", Scenario { error_rate: 0.5, ..half_an_hour(1.0) }),
+    ] {
+        let doubled = runs(&Scenario { ratio: 2.0, ..scenario.clone() }, 1, Lumps::Declared);
+        for beta in [0.05_f64, 0.01] {
+            let promoted = doubled.iter().filter(|run| run.promotes((1.0 / beta).ln()).is_some()).count();
+            assert!(promoted <= most(beta), "{what}: {promoted} of {RUNS} bad releases are promoted at {beta}");
+        }
+        let good = runs(&scenario, 1, Lumps::Declared);
+        for (ratio, runs) in [(2.0, &doubled), (1.0, &good)] {
+            let wrong = runs.iter().filter(|run| run.misleads().is_some()).count();
+            assert!(wrong <= most(0.05), "{what}: {wrong} of {RUNS} intervals leave ×{ratio} out");
+        }
+        let promoted = good.iter().filter(|run| run.promotes(20.0_f64.ln()).is_some()).count();
+        assert!(promoted * 2 > RUNS as usize, "{what}: only {promoted} of {RUNS} good releases are promoted");
+    }
+}
+
+#[test]
 fn errors_that_are_counted_again_and_again_are_no_evidence_if_that_is_known() {
     let retried = Scenario { counts_per_bad_request: 5, ..half_an_hour(20.0) };
     check_good("declared", &retried, 5, Lumps::Declared);
@@ -86,7 +109,7 @@ fn evidence_finds_what_a_gate_and_ranks_do_not() {
     let doubled = Scenario { ratio: 2.0, ..half_an_hour(100.0) };
     let doubled = runs(&doubled, 1, Lumps::Declared);
     let found = aborted(&doubled, 0.05);
-    let by_gate = doubled.iter().filter(|run| gate(&run.polls, 5).is_some()).count();
+    let by_gate = doubled.iter().filter(|run| gate(&run.polls, 1, 5).is_some()).count();
     assert!(found * 100 >= 98 * RUNS as usize, "{found} of {RUNS}");
     assert!(by_gate * 20 <= RUNS as usize, "{by_gate} of {RUNS}");
 
@@ -103,6 +126,6 @@ fn the_bookinfo_story_ends_as_it_should() {
     assert!(good * 20 <= RUNS as usize, "{good} of {RUNS} good releases are aborted");
     let found = aborted(&doubled, 0.05);
     assert!(found * 100 >= 95 * RUNS as usize, "{found} of {RUNS} doubled errors are found");
-    let by_gate = doubled.iter().filter(|run| gate(&run.polls, 4).is_some()).count();
+    let by_gate = doubled.iter().filter(|run| gate(&run.polls, 10, 4).is_some()).count();
     assert!(by_gate * 20 <= RUNS as usize, "{by_gate} of {RUNS} are found by a 99 % gate");
 }
