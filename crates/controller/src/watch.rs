@@ -229,7 +229,7 @@ impl Watch {
                 Ok(Event::Apply(object)) => self.engine.apply(Change::Applied(self.kind, object.value)),
                 Ok(Event::Delete(object)) => self.engine.apply(Change::Deleted(self.kind, object.value)),
                 Err(error) if self.kind == Kind::EndpointSlice && is_refused(&error) => {
-                    self.do_without(&error, &mut told)
+                    self.do_without(&error, &mut told);
                 }
                 Err(error) => {
                     let hint = self.hint(&error);
