@@ -240,6 +240,8 @@ wire! {
         pub abort_cause: Option<String>,
         /// Pod hashes of the revisions that blue-green promotions put out of service and that still have pods, newest last.
         pub retired_revisions: Vec<String>,
+        /// Whether the Deployment of `workloadRef` has given its pods away, so that it may get some again.
+        pub workload_replaced: Option<bool>,
     }
 
     /// A command that was obeyed or refused.
