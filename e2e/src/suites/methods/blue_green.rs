@@ -17,7 +17,7 @@ pub(super) async fn switched(stage: Stage) -> Result<()> {
     });
     let second = waits.await?.current;
     // The preview has the new version alone, and those who use the Service have the old one.
-    let preview = LoadSpec { name: format!("gate-{}", stage.place.namespace), rate: 20, ..preview(&stage) };
+    let preview = LoadSpec { name: format!("gate-{}", stage.place.namespace), ..preview(&stage) };
     let preview = Load::start(&stage.cluster, &preview).await?;
     preview.reaches("v2", SOON).await?;
     load.share("v2", 0, WINDOW).await?;
