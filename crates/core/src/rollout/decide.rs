@@ -104,8 +104,7 @@ fn take_deadline(scene: &Scene<'_>, state: &mut State) -> Deadline {
 
 /// What grows comes before traffic moves, what shrinks comes after.
 fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<Planned> {
-    let mut effects = left_behind::lift(scene);
-    effects.extend(children::establish(scene, state));
+    let mut effects = children::establish(scene, state);
     effects.extend(affinity::refresh(scene, state));
     effects.extend(children::follow_spec(scene, state));
     let (growing, shrinking) = children::resize(scene, state);
@@ -122,6 +121,7 @@ fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<P
         effects.extend(switches);
     }
     tell_of_control_plane(scene, holds);
+    effects.extend(left_behind::lift(scene));
     effects.extend(shrinking);
     effects.extend(runs::start_and_end(scene, state, holds));
     effects.extend(experiments::start_and_end(scene, state, holds));
