@@ -22,14 +22,14 @@ fn accept(asked: &Asked) -> (u16, Value) {
     (200, json!({"metadata": {"resourceVersion": "7", "uid": "u"}}))
 }
 
-fn order(effect: &Effect, event: Option<Event>) -> Order {
-    Order::new(effect, event.as_ref(), "web")
+fn order(effect: &Effect, event: Option<&Event>) -> Order {
+    Order::new(effect, event, "web")
 }
 
 fn scale(name: &str) -> Order {
     let effect =
         Effect::ScaleReplicaSet { name: name.into(), uid: "u".into(), replicas: 1, annotations: BTreeMap::new() };
-    order(&effect, Some(Event::normal("ScalingReplicaSet", name)))
+    order(&effect, Some(&Event::normal("ScalingReplicaSet", name)))
 }
 
 fn orders(effects: Vec<Order>) -> Orders {
