@@ -172,7 +172,8 @@ impl Caches {
         entry.map(|entry| self.replica_sets_of_uid(&entry.uid)).unwrap_or_default()
     }
 
-    /// Names of ReplicaSets beside an Experiment that begin with its name and that it does not control.
+    /// Names of ReplicaSets beside an Experiment that begin with its name and that it does not control, and of those that
+    /// it could not make since somebody else has them.
     pub(crate) fn taken_from_experiment(&self, name: &ObjectName) -> BTreeSet<String> {
         let Some(entry) = self.experiments.entries.get(name) else { return BTreeSet::new() };
         let prefix = format!("{}-", name.name);
@@ -182,7 +183,8 @@ impl Caches {
             .range(first..)
             .take_while(|(other, _)| other.namespace == name.namespace && other.name.starts_with(&prefix));
         let foreign = beside.filter(|(_, rs)| rs.owner.as_ref().is_none_or(|owner| owner.uid != entry.uid));
-        foreign.map(|(other, _)| other.name.clone()).collect()
+        let noted = self.taken.get(&Key::Experiment(name.clone())).cloned();
+        foreign.map(|(other, _)| other.name.clone()).chain(noted).collect()
     }
 
     /// The Services that an Experiment asks for, and those that it controls, by name.

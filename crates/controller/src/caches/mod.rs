@@ -71,8 +71,8 @@ pub struct Caches {
     set_by: Index<ObjectName, Reference>,
     /// Templates by the templates that they include.
     including: Index<Reference, Reference>,
-    /// Names of ReplicaSets that a Rollout wanted and somebody else has.
-    taken: Index<ObjectName, String>,
+    /// Names of ReplicaSets that a Rollout or an Experiment wanted and somebody else has.
+    taken: Index<Key, String>,
 }
 
 #[derive(Debug)]
@@ -241,14 +241,17 @@ impl Caches {
             Kind::Rollout => {
                 if self.rollouts.contains_key(name) {
                     self.forget_rollout(name, keys);
-                    self.taken.remove_all(name);
+                    self.taken.remove_all(&Key::Rollout(name.clone()));
                     keys.insert(Key::Rollout(name.clone()));
                 }
             }
             Kind::ReplicaSet => self.forget_replica_set(name, keys),
             Kind::Pod => self.forget_pod(name, keys),
             Kind::AnalysisRun => self.forget_run(name, keys),
-            Kind::Experiment => self.forget_experiment(name, keys),
+            Kind::Experiment => {
+                self.forget_experiment(name, keys);
+                self.taken.remove_all(&Key::Experiment(name.clone()));
+            }
             Kind::Job | Kind::JobPod => {
                 let run = self.jobs.removed(kind, name);
                 self.concerned_by_job(run, keys);

@@ -291,6 +291,11 @@ fn what_belongs_to_an_experiment_concerns_it_and_the_rollout_that_sends_requests
     rs["metadata"]["name"] = json!("exp-b");
     caches.apply(applied(Kind::ReplicaSet, Arc::new(rs)), now(1));
     assert_eq!(caches.taken_from_experiment(&name), BTreeSet::from(["exp-b".to_owned()]));
+    caches.note_taken(&Key::Experiment(name.clone()), "exp-c");
+    assert_eq!(caches.taken_from_experiment(&name), BTreeSet::from(["exp-b".to_owned(), "exp-c".to_owned()]));
+    assert!(caches.names_taken(&name).is_empty(), "a Rollout of the same name wanted nothing");
+    caches.note_taken(&Key::Rollout(name.clone()), "exp-d");
+    assert_eq!(caches.names_taken(&name), BTreeSet::from(["exp-d".to_owned()]));
     assert_eq!(caches.services_of_experiment(&name).into_keys().collect::<Vec<_>>(), ["exp-a", "own"]);
     let rollout = ObjectName::new("shop", "web");
     assert_eq!(caches.experiment_pods_of(&rollout).len(), 1);

@@ -20,7 +20,6 @@ use serin_core::rollout::Overwritten;
 use crate::change::{Change, Key, ObjectName};
 use crate::clock::Clock;
 use crate::decision::Decision;
-use crate::execute::Outcome;
 use crate::record::Record;
 use families::Families;
 use objects::Objects;
@@ -115,7 +114,7 @@ impl Metrics {
             Key::Experiment(_) => &families.experiment_reconcile,
         };
         histogram.get_or_create(&labels).observe(seconds(ended - record.at));
-        if let Outcome::Failed(_) = &record.report.outcome {
+        if record.report.failures().next().is_some() {
             self.errors(key).get_or_create(&labels).inc();
         }
         for written in &record.report.writes {
@@ -123,7 +122,7 @@ impl Metrics {
         }
         match record.decision {
             Decision::Rollout { observed, plan } => {
-                for event in published(plan, record.report.events) {
+                for event in &record.report.events {
                     let mut labels = labels.clone();
                     labels.extend([("type", event.kind.to_string()), ("reason", event.reason.clone())]);
                     families.events.get_or_create(&labels).inc();
@@ -239,12 +238,6 @@ impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
     }
-}
-
-/// The events of a plan that were published, if all were; counting is by plan, since events are told in its order.
-fn published(plan: &serin_core::rollout::Plan, count: usize) -> impl Iterator<Item = &serin_core::plan::Event> {
-    let of_effects = plan.effects.iter().filter_map(|planned| planned.event.as_ref());
-    plan.events.iter().chain(of_effects).take(count)
 }
 
 fn object_labels(name: &ObjectName) -> Labels {

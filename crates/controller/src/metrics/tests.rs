@@ -90,14 +90,8 @@ fn decision() -> Decision {
 #[test]
 fn a_rollout_is_described_until_it_is_gone() {
     let (metrics, key) = (Metrics::new(), Key::rollout("shop", "web"));
-    let report = Report {
-        outcome: Outcome::Done,
-        status_written: true,
-        writes: Vec::new(),
-        refused: Vec::new(),
-        names_taken: Vec::new(),
-        events: 1,
-    };
+    let events = vec![Event::normal("RolloutPaused", "Rollout is paused")];
+    let report = Report { status_written: true, events, ..Report::default() };
     let decision = decision();
     let record = Record { at: DateTime::UNIX_EPOCH, decision: &decision, report: &report };
     metrics.record(&key, &record, DateTime::UNIX_EPOCH + TimeDelta::milliseconds(20));
@@ -138,14 +132,7 @@ fn templates_are_listed_while_they_exist() {
 #[test]
 fn who_overwrites_is_counted_by_name_within_bounds_and_forgotten_with_the_rollout() {
     let (metrics, key) = (Metrics::new(), Key::rollout("shop", "web"));
-    let report = Report {
-        outcome: Outcome::Done,
-        status_written: true,
-        writes: Vec::new(),
-        refused: Vec::new(),
-        names_taken: Vec::new(),
-        events: 0,
-    };
+    let report = Report { status_written: true, ..Report::default() };
     let overwrite = |manager: &str| {
         let Decision::Rollout { observed, mut plan } = decision() else { panic!("it is about a Rollout") };
         plan.facts.overwritten = vec![rollout::Overwritten {

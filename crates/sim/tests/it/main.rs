@@ -29,6 +29,8 @@ mod live;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod restarts;
 #[cfg(test)]
 mod routes;
