@@ -224,7 +224,7 @@ wire! {
 
     /// What this controller needs beyond the fields that other tools know.
     pub struct SerinStatus {
-        /// The last command obeyed, by its annotation key, so that each acts once.
+        /// The commands obeyed or refused, by `ANNOTATION=TOKEN`, so that each acts once.
         pub handled_commands: BTreeMap<String, HandledCommand>,
         /// Since when the current step cannot go on.
         pub holding_since: Option<Time>,

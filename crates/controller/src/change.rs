@@ -81,6 +81,26 @@ impl Kind {
         }
     }
 
+    /// The label that objects of this kind have that are looked at; `None` if it is all of them, or those of one Service.
+    #[must_use]
+    pub fn label(self) -> Option<&'static str> {
+        match self {
+            Kind::ReplicaSet | Kind::Pod => Some(serin_api::labels::POD_TEMPLATE_HASH),
+            Kind::Job | Kind::JobPod => Some(serin_api::labels::ANALYSIS_RUN_UID),
+            Kind::Rollout
+            | Kind::Deployment
+            | Kind::PodTemplate
+            | Kind::Service
+            | Kind::VirtualService
+            | Kind::DestinationRule
+            | Kind::AnalysisTemplate
+            | Kind::ClusterAnalysisTemplate
+            | Kind::AnalysisRun
+            | Kind::Experiment
+            | Kind::EndpointSlice => None,
+        }
+    }
+
     /// Whether objects of this kind live in a namespace.
     #[must_use]
     pub fn is_namespaced(self) -> bool {

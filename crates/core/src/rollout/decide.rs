@@ -138,7 +138,8 @@ fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<P
 /// A side that is not switched waits for proxies that do not listen, or will.
 fn tell_of_control_plane(scene: &Scene<'_>, holds: &mut Vec<Hold>) {
     let Some(hold) = scene.observed.control_plane.not_listening().filter(|hold| !holds.contains(hold)) else { return };
-    if holds.iter().any(|hold| matches!(hold, Hold::SideNotSwitched { .. })) {
+    // The switch of a blue-green Rollout waits for pods alone.
+    if scene.mesh.is_some() && holds.iter().any(|hold| matches!(hold, Hold::SideNotSwitched { .. })) {
         holds.push(hold);
     }
 }

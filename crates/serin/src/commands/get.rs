@@ -99,7 +99,9 @@ fn picture(fetched: &Fetched, output: Option<Output>, console: &Console) -> anyh
             let detail = if output.is_some() { Detail::Wide } else { Detail::Short };
             let observed = fetched.objects.observe(&fetched.name, now);
             let observed = observed.context("the Rollout cannot be read; try -o yaml, and `serin lint`")?;
-            return Ok(lines(&RolloutView::of(&observed), detail, now, console.paint()));
+            let unseen = fetched.unseen.iter().map(|(kind, why)| format!("{kind}: {why}")).collect();
+            let view = RolloutView { unseen, ..RolloutView::of(&observed) };
+            return Ok(lines(&view, detail, now, console.paint()));
         }
     };
     Ok(text.lines().map(str::to_owned).collect())

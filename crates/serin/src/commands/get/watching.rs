@@ -1,5 +1,6 @@
 //! Shows a Rollout again and again: painted over on a terminal, appended elsewhere.
 
+use std::iter;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -7,7 +8,8 @@ use futures::stream::select_all;
 use kube::runtime::{WatchStreamExt, watcher};
 use serin_controller::Kind;
 
-use super::fetch::{Fetched, Fetcher, params};
+use super::fetch::{BELONGING, Fetched, Fetcher};
+use crate::cluster::in_words;
 use crate::console::Console;
 use crate::view::Screen;
 
@@ -68,11 +70,11 @@ type Changes = futures::stream::SelectAll<futures::stream::BoxStream<'static, ()
 async fn changes(fetcher: &Fetcher) -> anyhow::Result<Changes> {
     let name = fetcher.name();
     let mut streams = Vec::new();
-    for kind in [Kind::Rollout, Kind::ReplicaSet, Kind::Pod, Kind::AnalysisRun, Kind::Experiment] {
-        let api = fetcher.api(kind, &name.namespace).await?;
+    for kind in iter::once(Kind::Rollout).chain(BELONGING) {
+        let api = fetcher.api(kind, &name.namespace).await.map_err(in_words)?;
         let mut config = watcher::Config::default();
-        if let Some(selector) = params(kind).label_selector {
-            config = config.labels(&selector);
+        if let Some(label) = kind.label() {
+            config = config.labels(label);
         }
         if kind == Kind::Rollout {
             config = config.fields(&format!("metadata.name={}", name.name));
