@@ -9,6 +9,8 @@ mod blue_green;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod contrast;
+#[cfg(test)]
 mod experiments;
 #[cfg(test)]
 mod general;
