@@ -9,6 +9,7 @@
 //! observes and executes; the `sim` crate does the same against a cluster in one process.
 
 pub mod analysis;
+mod claims;
 pub mod experiment;
 pub mod field_error;
 pub mod istio;

@@ -298,3 +298,23 @@ fn what_belongs_to_an_experiment_concerns_it_and_the_rollout_that_sends_requests
     check("its Service goes", caches, Change::Deleted(Kind::Service, service), &[web, exp]);
     assert!(caches.experiment_services_of(&rollout).is_empty());
 }
+
+#[test]
+fn an_experiment_of_another_instance_is_seen_by_its_rollout_and_not_served() {
+    let experiment = |version: u32, label: Value| {
+        let mut object = object("web-1", version);
+        object["metadata"]["labels"] = json!({labels::INSTANCE_ID: label});
+        object["metadata"]["ownerReferences"] =
+            json!([{"kind": "Rollout", "name": "web", "uid": "uid-web", "controller": true}]);
+        object["spec"] = json!({"templates": []});
+        Change::Applied(Kind::Experiment, Arc::new(object))
+    };
+    let caches = &mut two_rollouts();
+    let name = ObjectName::new("shop", "web-1");
+    let keys = [Key::rollout("shop", "web"), Key::Experiment(name.clone())];
+    check("of another instance", caches, experiment(2, json!("green")), &keys);
+    assert!(caches.experiment(&name).is_none());
+    assert_eq!(caches.experiments_of(&ObjectName::new("shop", "web")).len(), 1);
+    check("taken over", caches, experiment(3, Value::Null), &keys);
+    assert!(caches.experiment(&name).is_some());
+}

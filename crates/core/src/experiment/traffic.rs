@@ -67,6 +67,7 @@ fn violation(observed: &Observed, plan: &Plan) -> Option<String> {
         | Effect::SwitchService { .. }
         | Effect::CreateService { .. }
         | Effect::CreateExperiment { .. }
+        | Effect::ClaimExperiment { .. }
         | Effect::TerminateExperiment { .. }
         | Effect::DeleteExperiment { .. }
         | Effect::CreateAnalysisRun { .. }
