@@ -18,6 +18,8 @@ pub enum Kind {
     Deployment,
     /// core PodTemplate, for workload references.
     PodTemplate,
+    /// apps ReplicaSet that no Rollout, Experiment or Deployment made, for workload references.
+    WorkloadReplicaSet,
     /// core Service.
     Service,
     /// networking.istio.io VirtualService.
@@ -42,13 +44,14 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, those first that others refer to.
-    pub const ALL: [Kind; 15] = [
+    pub const ALL: [Kind; 16] = [
         Kind::EndpointSlice,
         Kind::Service,
         Kind::VirtualService,
         Kind::DestinationRule,
         Kind::Deployment,
         Kind::PodTemplate,
+        Kind::WorkloadReplicaSet,
         Kind::ClusterAnalysisTemplate,
         Kind::AnalysisTemplate,
         Kind::Pod,
@@ -65,7 +68,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Kind::Rollout => "Rollout",
-            Kind::ReplicaSet => "ReplicaSet",
+            Kind::ReplicaSet | Kind::WorkloadReplicaSet => "ReplicaSet",
             Kind::Pod | Kind::JobPod => "Pod",
             Kind::Deployment => "Deployment",
             Kind::PodTemplate => "PodTemplate",

@@ -26,6 +26,8 @@ use crate::engine::Engine;
 const ISTIO_RETRY: Duration = Duration::from_secs(30);
 /// Time between two tries where a kind is not served, such as before the CRDs are installed.
 const NOT_FOUND_RETRY: Duration = Duration::from_secs(3);
+/// ReplicaSets that a person wrote: those of Rollouts and Deployments have one of these labels.
+const WITHOUT_HASH: &str = "!rollouts-pod-template-hash,!pod-template-hash";
 /// Versions of Istio's API, the best first.
 const ISTIO_VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha3"];
 
@@ -50,6 +52,7 @@ impl Scope {
             | Kind::Pod
             | Kind::Deployment
             | Kind::PodTemplate
+            | Kind::WorkloadReplicaSet
             | Kind::Service
             | Kind::VirtualService
             | Kind::DestinationRule
@@ -131,6 +134,7 @@ impl Watch {
             | Kind::Pod
             | Kind::Deployment
             | Kind::PodTemplate
+            | Kind::WorkloadReplicaSet
             | Kind::Service
             | Kind::AnalysisTemplate
             | Kind::ClusterAnalysisTemplate
@@ -199,6 +203,7 @@ impl Watch {
     async fn follow(&self) {
         let config = match self.kind {
             Kind::ReplicaSet | Kind::Pod => watcher::Config::default().labels(serin_api::labels::POD_TEMPLATE_HASH),
+            Kind::WorkloadReplicaSet => watcher::Config::default().labels(WITHOUT_HASH),
             Kind::Job | Kind::JobPod => watcher::Config::default().labels(serin_api::labels::ANALYSIS_RUN_UID),
             Kind::EndpointSlice => {
                 let service = self.scope.istiod.as_ref().map_or("", |service| &service.name);

@@ -73,7 +73,7 @@ impl Feed {
 }
 
 /// What the controller watches, in the order in which it lists.
-fn watched() -> [(&'static Resource, Kind); 15] {
+fn watched() -> [(&'static Resource, Kind); 16] {
     [
         (&cluster::ENDPOINT_SLICES, Kind::EndpointSlice),
         (&cluster::SERVICES, Kind::Service),
@@ -81,6 +81,7 @@ fn watched() -> [(&'static Resource, Kind); 15] {
         (&cluster::DESTINATION_RULES, Kind::DestinationRule),
         (&cluster::DEPLOYMENTS, Kind::Deployment),
         (&cluster::POD_TEMPLATES, Kind::PodTemplate),
+        (&cluster::REPLICA_SETS, Kind::WorkloadReplicaSet),
         (&cluster::CLUSTER_ANALYSIS_TEMPLATES, Kind::ClusterAnalysisTemplate),
         (&cluster::ANALYSIS_TEMPLATES, Kind::AnalysisTemplate),
         (&cluster::PODS, Kind::Pod),
@@ -98,11 +99,14 @@ fn kinds_of(resource: &Resource) -> impl Iterator<Item = Kind> {
     watched().into_iter().filter(move |(known, _)| *known == resource).map(|(_, kind)| kind)
 }
 
-/// The live controller watches ReplicaSets, pods and Jobs by our labels alone.
+/// The live controller watches ReplicaSets, pods and Jobs by labels.
 fn is_watched(kind: Kind, object: &Value) -> bool {
     let has = |label: &str| object.pointer("/metadata/labels").is_some_and(|labels| labels.get(label).is_some());
     match kind {
         Kind::ReplicaSet | Kind::Pod => has(serin_api::labels::POD_TEMPLATE_HASH),
+        Kind::WorkloadReplicaSet => {
+            !has(serin_api::labels::POD_TEMPLATE_HASH) && !has(serin_api::labels::DEPLOYMENT_TEMPLATE_HASH)
+        }
         Kind::Job | Kind::JobPod => has(serin_api::labels::ANALYSIS_RUN_UID),
         Kind::Rollout
         | Kind::Deployment

@@ -201,7 +201,7 @@ impl Caches {
                 }
                 self.other_applied(kind, identity, View::Raw(raw), keys);
             }
-            Kind::Deployment | Kind::PodTemplate => {
+            Kind::Deployment | Kind::PodTemplate | Kind::WorkloadReplicaSet => {
                 let view = View::Workload(decode::workload(kind, &object));
                 self.other_applied(kind, identity, view, keys);
             }
@@ -222,6 +222,10 @@ impl Caches {
             // A Rollout that changes its instance takes its Experiments and runs along, so those of others are kept too.
             Kind::Experiment | Kind::AnalysisRun => true,
             Kind::ReplicaSet | Kind::Pod => labels().contains_key(labels::POD_TEMPLATE_HASH),
+            Kind::WorkloadReplicaSet => {
+                let hashes = [labels::POD_TEMPLATE_HASH, labels::DEPLOYMENT_TEMPLATE_HASH];
+                !hashes.into_iter().any(|hash| labels().contains_key(hash))
+            }
             Kind::Job | Kind::JobPod => labels().contains_key(labels::ANALYSIS_RUN_UID),
             Kind::EndpointSlice => self.filter.istiod.as_ref().is_some_and(|service| {
                 service.namespace == name.namespace && labels().get(istiod::SERVICE_NAME) == Some(&service.name)
@@ -256,6 +260,7 @@ impl Caches {
             Kind::EndpointSlice => self.istiod.removed(name),
             Kind::Deployment
             | Kind::PodTemplate
+            | Kind::WorkloadReplicaSet
             | Kind::Service
             | Kind::VirtualService
             | Kind::DestinationRule

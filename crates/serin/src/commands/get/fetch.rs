@@ -1,4 +1,4 @@
-//! Reads a Rollout and everything that belongs to it from a cluster.
+//! Reads a Rollout or an Experiment and everything that belongs to it from a cluster.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,22 +23,30 @@ const ROUNDS_MAX: usize = 6;
 #[derive(Debug)]
 pub(super) struct Fetched {
     pub(super) name: ObjectName,
-    pub(super) rollout: Arc<Value>,
+    /// The Rollout or the Experiment itself.
+    pub(super) subject: Arc<Value>,
     pub(super) objects: Objects,
 }
 
-/// Reads one Rollout, as often as one likes.
+/// Reads one Rollout or Experiment, as often as one likes.
 pub(super) struct Fetcher {
     client: Client,
+    kind: Kind,
     name: ObjectName,
 }
 
 impl Fetcher {
-    pub(super) fn new(client: Client, namespace: String, name: String) -> Self {
-        Fetcher { client, name: ObjectName::new(namespace, name) }
+    /// `kind` is that of the object which is shown.
+    pub(super) fn new(client: Client, kind: Kind, name: ObjectName) -> Self {
+        Fetcher { client, kind, name }
     }
 
-    /// Name of the Rollout.
+    /// Kind of what is shown.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Name of what is shown.
     pub(super) fn name(&self) -> &ObjectName {
         &self.name
     }
@@ -46,17 +54,17 @@ impl Fetcher {
     /// Reads it.
     ///
     /// # Errors
-    /// There is no such Rollout, or something cannot be read.
+    /// There is no such object, or something cannot be read.
     pub(super) async fn fetch(&self) -> anyhow::Result<Fetched> {
         let now = Utc::now();
         let mut objects = Objects::default();
-        let Some(rollout) = self.read(Kind::Rollout, &self.name).await? else {
-            bail!("there is no Rollout {} in namespace {}", self.name.name, self.name.namespace);
+        let Some(subject) = self.read(self.kind, &self.name).await? else {
+            bail!("there is no {} {} in namespace {}", self.kind, self.name.name, self.name.namespace);
         };
-        objects.add(Kind::Rollout, Arc::clone(&rollout), now);
-        for kind in [Kind::ReplicaSet, Kind::Pod, Kind::AnalysisRun, Kind::Experiment] {
-            for object in self.list(kind).await? {
-                objects.add(kind, object, now);
+        objects.add(self.kind, Arc::clone(&subject), now);
+        for kind in self.parts() {
+            for object in self.list(*kind).await? {
+                objects.add(*kind, object, now);
             }
         }
         // What it refers to; templates may refer to others in turn.
@@ -74,7 +82,13 @@ impl Fetcher {
                 }
             }
         }
-        Ok(Fetched { name: self.name.clone(), rollout, objects })
+        Ok(Fetched { name: self.name.clone(), subject, objects })
+    }
+
+    /// Kinds of what belongs to the object; an Experiment has no Experiments.
+    pub(super) fn parts(&self) -> &'static [Kind] {
+        const ALL: [Kind; 4] = [Kind::ReplicaSet, Kind::Pod, Kind::AnalysisRun, Kind::Experiment];
+        if self.kind == Kind::Experiment { &ALL[..3] } else { &ALL }
     }
 
     /// The API of a kind in a namespace.
@@ -94,7 +108,7 @@ impl Fetcher {
             | Kind::Experiment
             | Kind::AnalysisTemplate
             | Kind::ClusterAnalysisTemplate => (serin_api::labels::GROUP, "v1alpha1"),
-            Kind::ReplicaSet | Kind::Deployment => ("apps", "v1"),
+            Kind::ReplicaSet | Kind::WorkloadReplicaSet | Kind::Deployment => ("apps", "v1"),
             Kind::Pod | Kind::JobPod | Kind::Service | Kind::PodTemplate => ("", "v1"),
             Kind::Job => ("batch", "v1"),
             Kind::EndpointSlice => ("discovery.k8s.io", "v1"),
@@ -134,6 +148,7 @@ pub(super) fn params(kind: Kind) -> ListParams {
         Kind::Rollout
         | Kind::Deployment
         | Kind::PodTemplate
+        | Kind::WorkloadReplicaSet
         | Kind::Service
         | Kind::VirtualService
         | Kind::DestinationRule
@@ -150,7 +165,11 @@ fn missing(observed: &Observed, namespace: &str) -> Vec<(Kind, ObjectName)> {
     let mut all = Vec::new();
     let spec = &observed.rollout.spec;
     if let (Some(Found::Missing), Some(reference)) = (&observed.workload, &spec.workload_ref) {
-        let kind = if reference.kind.as_deref() == Some("PodTemplate") { Kind::PodTemplate } else { Kind::Deployment };
+        let kind = match reference.kind.as_deref() {
+            Some("PodTemplate") => Kind::PodTemplate,
+            Some("ReplicaSet") => Kind::WorkloadReplicaSet,
+            Some(_) | None => Kind::Deployment,
+        };
         all.push((kind, ObjectName::new(namespace, reference.name.clone().unwrap_or_default())));
     }
     for (name, _) in observed.services.iter().filter(|(_, found)| **found == Found::Missing) {
