@@ -26,8 +26,6 @@ use crate::engine::Engine;
 const ISTIO_RETRY: Duration = Duration::from_secs(30);
 /// Time between two tries where a kind is not served, such as before the CRDs are installed.
 const NOT_FOUND_RETRY: Duration = Duration::from_secs(3);
-/// ReplicaSets that a person wrote: those of Rollouts and Deployments have one of these labels.
-const WITHOUT_HASH: &str = "!rollouts-pod-template-hash,!pod-template-hash";
 /// Versions of Istio's API, the best first.
 const ISTIO_VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha3"];
 
@@ -201,25 +199,13 @@ impl Watch {
 
     /// Follows the watch of this kind; returns if the kind is not served (any more).
     async fn follow(&self) {
-        let config = match self.kind {
-            Kind::ReplicaSet | Kind::Pod => watcher::Config::default().labels(serin_api::labels::POD_TEMPLATE_HASH),
-            Kind::WorkloadReplicaSet => watcher::Config::default().labels(WITHOUT_HASH),
-            Kind::Job | Kind::JobPod => watcher::Config::default().labels(serin_api::labels::ANALYSIS_RUN_UID),
-            Kind::EndpointSlice => {
-                let service = self.scope.istiod.as_ref().map_or("", |service| &service.name);
-                watcher::Config::default().labels(&format!("{SERVICE_NAME}={service}"))
-            }
-            Kind::Rollout
-            | Kind::Deployment
-            | Kind::PodTemplate
-            | Kind::Service
-            | Kind::VirtualService
-            | Kind::DestinationRule
-            | Kind::AnalysisTemplate
-            | Kind::ClusterAnalysisTemplate
-            | Kind::AnalysisRun
-            | Kind::Experiment => watcher::Config::default(),
-        };
+        let mut config = watcher::Config::default();
+        if let Some(selector) = self.kind.selector() {
+            config = config.labels(&selector);
+        }
+        if let Some(service) = self.scope.istiod.as_ref().filter(|_| self.kind == Kind::EndpointSlice) {
+            config = config.labels(&format!("{SERVICE_NAME}={}", service.name));
+        }
         let events = watcher::watcher(self.api(), config.page_size(500)).default_backoff();
         let mut events = std::pin::pin!(events);
         let (mut fresh, mut told) = (Vec::new(), false);
@@ -234,7 +220,7 @@ impl Watch {
                 Ok(Event::Apply(object)) => self.engine.apply(Change::Applied(self.kind, object.value)),
                 Ok(Event::Delete(object)) => self.engine.apply(Change::Deleted(self.kind, object.value)),
                 Err(error) if self.kind == Kind::EndpointSlice && is_refused(&error) => {
-                    self.do_without(&error, &mut told)
+                    self.do_without(&error, &mut told);
                 }
                 Err(error) => {
                     let hint = self.hint(&error);

@@ -34,6 +34,8 @@ pub(crate) struct RolloutView {
     pub(crate) runs: Vec<Run>,
     /// The newest first.
     pub(crate) experiments: Vec<ExperimentView>,
+    /// What belongs to it and was not shown to us: a kind, and why.
+    pub(crate) unseen: Vec<String>,
 }
 
 /// The canary's share of the traffic, in percent.

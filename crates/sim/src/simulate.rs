@@ -150,21 +150,17 @@ pub async fn simulate(options: Options, tell: &mut dyn FnMut(&Entry)) -> Result<
 
 /// Makes the new version and its surroundings behave as asked for.
 pub fn behave(world: &mut World, conduct: Conduct, image: &str) {
-    let (quality, telemetry) = versions(conduct);
+    let (quality, telemetry) = match conduct {
+        Conduct::Healthy | Conduct::NoTraffic | Conduct::BackendDown => (Quality::Healthy, Telemetry::Reported),
+        Conduct::Errors => (Quality::Errors, Telemetry::Reported),
+        Conduct::Slow => (Quality::Slow, Telemetry::Reported),
+        Conduct::NoData => (Quality::Healthy, Telemetry::Missing),
+    };
     world.set_versions(Versions { new_images: [image.to_owned()].into(), quality, telemetry });
     match conduct {
         Conduct::NoTraffic => world.set_streams(Vec::new()),
         Conduct::BackendDown => world.transport().take_down(),
         Conduct::Healthy | Conduct::Errors | Conduct::Slow | Conduct::NoData => {}
-    }
-}
-
-fn versions(conduct: Conduct) -> (Quality, Telemetry) {
-    match conduct {
-        Conduct::Healthy | Conduct::NoTraffic | Conduct::BackendDown => (Quality::Healthy, Telemetry::Reported),
-        Conduct::Errors => (Quality::Errors, Telemetry::Reported),
-        Conduct::Slow => (Quality::Slow, Telemetry::Reported),
-        Conduct::NoData => (Quality::Healthy, Telemetry::Missing),
     }
 }
 

@@ -222,10 +222,7 @@ impl Caches {
             // A Rollout that changes its instance takes its Experiments and runs along, so those of others are kept too.
             Kind::Experiment | Kind::AnalysisRun => true,
             Kind::ReplicaSet | Kind::Pod => labels().contains_key(labels::POD_TEMPLATE_HASH),
-            Kind::WorkloadReplicaSet => {
-                let hashes = [labels::POD_TEMPLATE_HASH, labels::DEPLOYMENT_TEMPLATE_HASH];
-                !hashes.into_iter().any(|hash| labels().contains_key(hash))
-            }
+            Kind::WorkloadReplicaSet => !kind.labels_absent().iter().any(|label| labels().contains_key(*label)),
             Kind::Job | Kind::JobPod => labels().contains_key(labels::ANALYSIS_RUN_UID),
             Kind::EndpointSlice => self.filter.istiod.as_ref().is_some_and(|service| {
                 service.namespace == name.namespace && labels().get(istiod::SERVICE_NAME) == Some(&service.name)

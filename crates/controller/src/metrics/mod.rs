@@ -143,7 +143,12 @@ impl Metrics {
                 }
                 self.objects().run(key.object(), observed, plan);
             }
-            Decision::Experiment { observed, plan } => self.objects().experiment(key.object(), observed, plan),
+            Decision::Experiment { observed, plan } => {
+                if plan.unsafe_plan {
+                    families.unsafe_plans.inc();
+                }
+                self.objects().experiment(key.object(), observed, plan);
+            }
         }
     }
 

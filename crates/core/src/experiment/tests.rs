@@ -7,8 +7,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use serin_api::{AnalysisRun, Experiment, ExperimentStatus, labels};
 
+use super::traffic::{violation, without_effects};
 use super::{Observed, Plan, decide, service_name};
-use crate::plan::{Effect, EventKind};
+use crate::plan::{Effect, EventKind, Planned};
 use crate::rollout::ControlPlane;
 use crate::rollout::observed::{Found, Raw, ReplicaSet, Settings, Template, TemplateKey, Writer};
 
@@ -307,6 +308,24 @@ fn pods_that_requests_are_sent_to_stay() {
     lab.wait(3);
     lab.expect("Successful, a Successful 0");
     assert!(lab.observed.services.is_empty());
+}
+
+#[test]
+fn a_plan_that_takes_a_service_from_requests_is_dropped_and_told() {
+    let mut lab = Lab::new(&json!({"templates": [template("a", &json!({"service": {}}))]}));
+    lab.settle();
+    let service = lab.observed.services["exp-a"].object["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+    let effect = Effect::DeleteService { name: "exp-a".to_owned(), uid: service };
+    let plan = Plan { effects: vec![Planned { effect, event: None }], ..Plan::default() };
+    assert_eq!(violation(&lab.observed, &plan), None, "nobody is sent there");
+    let route = json!({"route": [{"destination": {"host": "exp-a"}, "weight": 100}]});
+    let vs = json!({"metadata": {"namespace": "shop"}, "spec": {"http": [route]}});
+    lab.observed.virtual_services = vec![raw(vs, lab.observed.now)];
+    let rule = violation(&lab.observed, &plan).expect("requests go there");
+    let plan = without_effects(plan, &rule);
+    assert!(plan.effects.is_empty() && plan.unsafe_plan);
+    let told: Vec<&str> = plan.events.iter().map(|event| event.message.as_str()).collect();
+    assert_eq!(told, ["The next change would be unsafe: Service exp-a may get requests and would be deleted"]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::rollout::observed::ReplicaSet;
 use super::affinity;
 use super::metadata::{inject, wanted};
 use super::replicas::{Size, canary_wanted, sizes};
+use super::restart;
 use super::scene::Scene;
 use super::state::{INCONCLUSIVE_EXPERIMENT, INCONCLUSIVE_PAUSE, State};
 
@@ -112,7 +113,7 @@ pub(crate) fn resize(scene: &Scene<'_>, state: &State) -> (Vec<Planned>, Vec<Pla
     let mut shrinking = Vec::new();
     for size in sizes(scene, state) {
         let Some(rs) = scene.owned().find(|rs| rs.name == size.name) else { continue };
-        if !may_resize(scene, state, rs) {
+        if !may_resize(scene, state, rs) && !is_surge(scene, state, rs, &size) {
             continue;
         }
         let Some(planned) = resize_one(scene, state, rs, &size) else { continue };
@@ -127,6 +128,11 @@ fn may_resize(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> bool {
     let halted = scene.spec.paused || inconclusive;
     let desired = rs.annotations.get(labels::DESIRED_REPLICAS).filter(|_| state.is_current_or_stable(rs));
     !halted || desired.is_some_and(|desired| *desired != scene.spec.replicas.to_string())
+}
+
+/// Whether a lone pod gets another beside it so that it can be restarted, which pauses do not put off.
+fn is_surge(scene: &Scene<'_>, state: &State, rs: &ReplicaSet, size: &Size) -> bool {
+    rs.replicas == 1 && size.replicas == 2 && restart::surge(scene, state, rs) == 1
 }
 
 fn resize_one(scene: &Scene<'_>, state: &State, rs: &ReplicaSet, size: &Size) -> Option<Planned> {

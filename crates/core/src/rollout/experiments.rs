@@ -7,6 +7,7 @@ use serin_api::Experiment;
 use crate::analysis::phase::Phase;
 use crate::claims;
 use crate::experiment::service_name;
+use crate::field_error::FieldError;
 use crate::plan::{Effect, Event, Planned};
 use crate::rollout::Hold;
 use crate::rollout::step::Step;
@@ -59,7 +60,11 @@ pub(crate) fn start_and_end(scene: &Scene<'_>, state: &mut State, holds: &mut Ve
                     effect: Effect::CreateExperiment { object },
                     event: Some(Event::normal("ExperimentCreated", format!("Created Experiment '{name}'"))),
                 }),
-                Err(errors) => holds.extend(errors.into_iter().map(|e| Hold::MissingObject { object: e.to_string() })),
+                Err(errors) => {
+                    let not_made =
+                        |why: FieldError| Hold::NotMade { object: format!("experiment {name}"), why: why.to_string() };
+                    holds.extend(errors.into_iter().map(not_made));
+                }
             }
         }
     }

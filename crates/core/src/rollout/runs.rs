@@ -94,7 +94,8 @@ pub(crate) fn start_and_end(scene: &Scene<'_>, state: &mut State, holds: &mut Ve
             match build(scene, state, kind, run) {
                 Ok(object) => effects.push(Planned { effect: Effect::CreateAnalysisRun { object }, event: None }),
                 Err(errors) => {
-                    let not_made = |why: FieldError| Hold::RunNotMade { run: run.clone(), why: why.to_string() };
+                    let not_made =
+                        |why: FieldError| Hold::NotMade { object: format!("analysis {run}"), why: why.to_string() };
                     holds.extend(errors.into_iter().map(not_made));
                 }
             }

@@ -110,15 +110,17 @@ fn picture(
         Some(Output::Yaml) => serde_saphyr::to_string(&bare(&fetched.subject))?,
         Some(Output::Wide) | None => {
             let detail = if output.is_some() { Detail::Wide } else { Detail::Short };
+            let unseen = fetched.unseen.iter().map(|(kind, why)| format!("{kind}: {why}")).collect();
             if kind == serin_controller::Kind::Experiment {
                 let observed = fetched.objects.observe_experiment(&fetched.name, now);
                 let (observed, pods) =
                     observed.context("the Experiment cannot be read; try -o yaml, and `serin lint`")?;
-                return Ok(ExperimentTree::of(&observed, &pods).lines(detail, now, console.paint()));
+                return Ok(ExperimentTree::of(&observed, &pods, unseen).lines(detail, now, console.paint()));
             }
             let observed = fetched.objects.observe(&fetched.name, now);
             let observed = observed.context("the Rollout cannot be read; try -o yaml, and `serin lint`")?;
-            return Ok(lines(&RolloutView::of(&observed), detail, now, console.paint()));
+            let view = RolloutView { unseen, ..RolloutView::of(&observed) };
+            return Ok(lines(&view, detail, now, console.paint()));
         }
     };
     Ok(text.lines().map(str::to_owned).collect())

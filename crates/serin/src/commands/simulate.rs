@@ -83,7 +83,7 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "DURATION", value_parser = patience)]
     promote_after: Option<TimeDelta>,
     /// What web endpoints whose address begins so answer, for metrics with provider `web`; may be repeated.
-    #[arg(long = "answer", value_name = "URL=BODY", value_parser = answer)]
+    #[arg(long = "answer", value_name = "URL=BODY")]
     answers: Vec<WebAnswer>,
     /// Where all chance starts.
     #[arg(long, default_value_t = 0)]
@@ -110,19 +110,10 @@ fn patience(text: &str) -> Result<TimeDelta, String> {
     if patience > TimeDelta::zero() { Ok(patience) } else { Err(format!("`{text}` must be longer than nothing")) }
 }
 
-/// The address ends before the first `=` behind which JSON or other text begins; queries have `=` as well.
-fn answer(text: &str) -> Result<WebAnswer, String> {
-    let is_body = |(at, _): &(usize, &str)| serde_json::from_str::<Value>(&text[at + 1..]).is_ok();
-    let place = text.match_indices('=').find(is_body).or_else(|| text.match_indices('=').next());
-    let (at, _) = place.filter(|(at, _)| *at > 0).ok_or_else(|| {
-        format!("`{text}` has not the form URL=BODY, such as 'http://quality.example/=' followed by JSON")
-    })?;
-    Ok(WebAnswer { url: text[..at].to_owned(), body: text[at + 1..].to_owned() })
-}
-
 impl Simulate {
     /// Prints the time line, and how it ended.
     pub(crate) fn run(self, console: &mut Console) -> anyhow::Result<Exit> {
+        self.check_flags()?;
         let manifests = lint::checked_manifests(&self.paths, self.namespace.as_deref())?;
         let options = Options {
             manifests,
@@ -161,6 +152,22 @@ impl Simulate {
             End::Aborted => Exit::Aborted,
             End::Waiting => Exit::Waiting,
         })
+    }
+}
+
+impl Simulate {
+    /// Flags that mean nothing by themselves would make people believe that they had been heeded.
+    fn check_flags(&self) -> anyhow::Result<()> {
+        let useless = [("--promote-after", self.promote_after.is_some()), ("--world", self.world != World::default())];
+        let is_alone = |&(_, given): &(&str, bool)| given && self.set_image.is_none();
+        let errors: Vec<String> = useless
+            .into_iter()
+            .filter(is_alone)
+            .map(|(flag, _)| {
+                format!("{flag}: there is no new version without --set-image; add --set-image WORKLOAD=IMAGE, or leave {flag} out")
+            })
+            .collect();
+        if errors.is_empty() { Ok(()) } else { Err(BadInput::all(&errors).into()) }
     }
 }
 

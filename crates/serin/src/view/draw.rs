@@ -58,6 +58,9 @@ pub(crate) fn lines(view: &RolloutView, detail: Detail, now: DateTime<Utc>, pain
     for experiment in view.experiments.iter().take(if detail == Detail::Wide { usize::MAX } else { 1 }) {
         lines.extend(experiment_lines(experiment, detail, paint));
     }
+    for unseen in &view.unseen {
+        lines.extend(unseen_lines(unseen, paint));
+    }
     lines
 }
 
@@ -201,6 +204,12 @@ fn experiment_lines(experiment: &ExperimentView, detail: Detail, paint: Paint) -
     lines
 }
 
+/// What is not shown, and why.
+pub(super) fn unseen_lines(unseen: &str, paint: Paint) -> Vec<String> {
+    let words = wrap(&format!("not shown: {unseen}"), WIDTH - 2);
+    words.into_iter().map(|line| format!("  {}", paint.warn(&line))).collect()
+}
+
 fn metric_lines(metric: &MetricView, detail: Detail, paint: Paint) -> Vec<String> {
     let shown = if detail == Detail::Wide { usize::MAX } else { 3 };
     let newest = metric.measurements.iter().skip(metric.measurements.len().saturating_sub(shown));
@@ -326,8 +335,16 @@ mod tests {
     }
 
     #[test]
+    fn what_we_may_not_see_stands_at_the_end() {
+        let view = RolloutView { unseen: vec!["Experiment: no right to it".to_owned()], ..example() };
+        let drawn = lines(&view, Detail::Short, DateTime::UNIX_EPOCH, Paint::PLAIN);
+        assert_eq!(drawn.last().map(String::as_str), Some("  not shown: Experiment: no right to it"));
+    }
+
+    #[test]
     fn lines_fit_the_screen() {
         let mut view = example();
+        view.unseen = vec!["word ".repeat(100)];
         view.message = "word ".repeat(100);
         view.holds[0].message = "word ".repeat(100);
         view.steps = (0..30).map(|step| format!("setWeight: {step}")).collect();

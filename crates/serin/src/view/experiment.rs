@@ -7,7 +7,7 @@ use serin_core::experiment::{Observed, parse};
 use serin_core::rollout::observed::Pod;
 use serin_core::time::format_duration;
 
-use super::draw::{Detail, WIDTH, dot, dots, image_names, run_lines};
+use super::draw::{Detail, WIDTH, dot, dots, image_names, run_lines, unseen_lines};
 use super::read::{images, pod_views, run};
 use super::{PodView, Run};
 use crate::bar::{fit, wrap};
@@ -28,6 +28,8 @@ pub(crate) struct ExperimentTree {
     sets: Vec<SetView>,
     /// The analyses that the status names, in its order, then those of earlier times, the newest first.
     analyses: Vec<AnalysisView>,
+    /// Kinds of which not all was shown to us, and why.
+    unseen: Vec<String>,
 }
 
 /// The pods of one template.
@@ -54,8 +56,8 @@ enum AnalysisView {
 }
 
 impl ExperimentTree {
-    /// The view of an Experiment; `pods` are those of its ReplicaSets.
-    pub(crate) fn of(observed: &Observed, pods: &[Pod]) -> Self {
+    /// The view of an Experiment; `pods` are those of its ReplicaSets, `unseen` what was not shown to us, and why.
+    pub(crate) fn of(observed: &Observed, pods: &[Pod], unseen: Vec<String>) -> Self {
         let (experiment, metadata) = (&observed.experiment, &observed.experiment.metadata);
         let status = experiment.status.clone().unwrap_or_default();
         let owners = metadata.owner_references.iter().flatten();
@@ -68,6 +70,7 @@ impl ExperimentTree {
             available_at: status.available_at.map(|time| time.0),
             sets: sets(observed, pods),
             analyses: analyses(observed),
+            unseen,
             phase: status.phase.unwrap_or_default(),
             message: status.message.unwrap_or_default(),
         }
@@ -96,6 +99,7 @@ impl ExperimentTree {
                 }
             }
         }
+        lines.extend(self.unseen.iter().flat_map(|unseen| unseen_lines(unseen, paint)));
         lines
     }
 
@@ -250,6 +254,8 @@ mod tests {
         let endless = ExperimentTree { duration: None, rollout: Some("checkout".to_owned()), ..example() };
         let parts = ["no end of its own", "a step of Rollout checkout"];
         check("without an end", &text(&endless, Detail::Short), &parts, &[]);
+        let partly = ExperimentTree { unseen: vec!["Pod: no right to it".to_owned()], ..example() };
+        check("partly", &text(&partly, Detail::Short), &["not shown: Pod: no right to it"], &[]);
         let fresh = ExperimentTree { name: "x".repeat(300), ..ExperimentTree::default() };
         check("not seen", &text(&fresh, Detail::Short), &["no controller has seen it yet"], &["available"]);
         let over = ExperimentTree { phase: "Successful".to_owned(), message: "word ".repeat(90), ..example() };

@@ -45,6 +45,7 @@ impl RolloutView {
             holds: holds(&status),
             runs: runs(observed),
             experiments: experiments(observed, &status),
+            unseen: Vec::new(),
             phase: status.phase.unwrap_or_default(),
             message: status.message.unwrap_or_default(),
         }

@@ -153,3 +153,21 @@ fn an_experiment_without_a_rollout_has_no_image_to_set() {
         stderr(&output)
     );
 }
+
+#[test]
+fn flags_that_cannot_be_used_are_named_with_the_fix() {
+    let check = |flags: &[&str], told: &[&str]| {
+        let output = serin(&[&["simulate", "-f", PAUSES], flags].concat());
+        let text = stderr(&output);
+        assert_eq!(code(&output), 2, "{flags:?}: {text}");
+        for part in told {
+            assert!(text.contains(part), "{flags:?}: {part}\n{text}");
+        }
+    };
+    check(&["--promote-after", "10m"], &["--promote-after: there is no new version", "add --set-image WORKLOAD=IMAGE"]);
+    check(&["--world", "errors"], &["--world: there is no new version", "or leave --world out"]);
+    check(
+        &["--answer", "quality/=1"],
+        &["--answer <URL=BODY>", "`quality/` is no address; write it whole, such as 'http://"],
+    );
+}

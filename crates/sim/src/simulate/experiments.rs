@@ -6,10 +6,9 @@ use std::sync::Arc;
 use serde_json::Value;
 use serin_core::analysis::phase::Phase;
 
-use super::{AFTERMATH, Conduct, End, Options, SimulateError, Summary, tell_all, versions};
+use super::{AFTERMATH, End, Options, SimulateError, Summary, tell_all};
 use crate::cluster::{Cluster, EXPERIMENTS, ROLLOUTS};
 use crate::manifests::{Manifest, ManifestError};
-use crate::mesh::Versions;
 use crate::stage::{Setup, StageError};
 use crate::timeline::{Entry, Timeline};
 use crate::world::World;
@@ -31,11 +30,6 @@ pub(super) async fn unfold(
         return Err(SimulateError::SetImage(why.to_owned()));
     }
     let began = world.now();
-    let (quality, telemetry) = versions(options.conduct);
-    world.set_versions(Versions { new_images: images(world.cluster()), quality, telemetry });
-    if options.conduct == Conduct::BackendDown {
-        world.transport().take_down();
-    }
     world.settle().await.map_err(StageError::from)?;
     let errors = invalid(world.cluster(), &options.manifests);
     if !errors.is_empty() {
@@ -68,15 +62,6 @@ fn worst(cluster: &Cluster) -> (Phase, String) {
     let phases = all.iter().map(|experiment| (Phase::of(&text(experiment, "phase")), text(experiment, "message")));
     let worst = phases.max_by_key(|(phase, _)| (!phase.completed(), *phase));
     worst.unwrap_or((Phase::Successful, String::new()))
-}
-
-fn images(cluster: &Cluster) -> std::collections::BTreeSet<String> {
-    let all = cluster.list(&EXPERIMENTS, None);
-    let each =
-        |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_array).cloned().unwrap_or_default();
-    let templates = all.iter().flat_map(|experiment| each(experiment, "/spec/templates"));
-    let containers = templates.flat_map(|template| each(&template, "/template/spec/containers"));
-    containers.filter_map(|container| Some(container["image"].as_str()?.to_owned())).collect()
 }
 
 /// Experiments that the controller refuses.

@@ -61,6 +61,7 @@ fn a_pod_template_may_be_in_a_replica_set_or_an_object_of_its_own() {
             assert_eq!(bench.status("/workloadObservedGeneration"), "3", "{kind}");
             assert_eq!(bench.cluster().list(&REPLICA_SETS, None).len(), sets + 2, "{kind}");
             bench.assert_all_routed(kind);
+            bench.pass(120).await;
             let writes = bench.cluster().writes().len();
             bench.pass(600).await;
             assert_eq!(bench.cluster().writes().len(), writes, "{kind}: nothing is left to do");

@@ -3,6 +3,7 @@
 //! `tests/scenarios/NAME.yaml` names a manifest and what happens; `NAME.txt` is what the controller told. After a change
 //! on purpose, `UPDATE_GOLDEN=1 cargo test -p serin-sim --test it golden` writes them anew.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
@@ -151,16 +152,27 @@ fn summary(bench: &Bench) -> String {
     )
 }
 
+/// The scenarios in the order of their names; each has its transcript and each transcript its scenario, or the test fails.
+fn scenarios(update: bool) -> Vec<PathBuf> {
+    let files: Vec<PathBuf> = fs::read_dir(folder()).expect("the folder").map(|f| f.expect("a file").path()).collect();
+    let named = |extension: &str| -> BTreeSet<PathBuf> {
+        let fitting = files.iter().filter(|file| file.extension().is_some_and(|own| own == extension));
+        fitting.map(|file| file.with_extension("")).collect()
+    };
+    let (scenarios, transcripts) = (named("yaml"), named("txt"));
+    assert_eq!(files.len(), scenarios.len() + transcripts.len(), "there are .yaml and .txt only: {files:?}");
+    let untold: Vec<_> = transcripts.difference(&scenarios).collect();
+    assert!(untold.is_empty(), "transcripts without a scenario; bring back its .yaml or remove the .txt: {untold:?}");
+    let unkept: Vec<_> = scenarios.difference(&transcripts).collect();
+    assert!(update || unkept.is_empty(), "scenarios without a transcript; run with UPDATE_GOLDEN=1: {unkept:?}");
+    scenarios.into_iter().map(|name| name.with_extension("yaml")).collect()
+}
+
 #[test]
 fn scenarios_are_told_as_they_were() {
     let update = std::env::var("UPDATE_GOLDEN").is_ok();
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(folder()).expect("the folder").map(|f| f.expect("a file").path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
-    files.sort();
-    assert!(files.len() >= 6, "scenarios are missing");
     let mut differing = Vec::new();
-    for file in files {
+    for file in scenarios(update) {
         let source = fs::read_to_string(&file).expect("a scenario");
         let scenario: Scenario = serde_saphyr::from_str(&source).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         let told = play(&scenario);

@@ -39,6 +39,7 @@ impl World {
                     self.observed.pods.retain(|pod| pod.name != *name);
                 }
             }
+            Effect::ScaleDeployment { .. } if self.protected => {}
             Effect::ScaleDeployment { replicas, .. } => {
                 let Some(Found::Present(workload)) = &mut self.observed.workload else { panic!("there is none") };
                 workload.replicas = Some(*replicas);

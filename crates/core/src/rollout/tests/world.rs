@@ -25,7 +25,7 @@ pub(super) struct World {
     pub(super) observed: Observed,
     /// Everything that was told so far, as `Reason: message`.
     pub(super) told: Vec<String>,
-    /// Whether a disruption budget refuses every eviction.
+    /// Whether evictions are refused, and changes of the Deployment.
     pub(super) protected: bool,
     /// Images whose pods never become ready.
     pub(super) broken: BTreeSet<String>,

@@ -1,12 +1,14 @@
 //! Shows an object again and again: painted over on a terminal, appended elsewhere.
 
+use std::iter;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::select_all;
 use kube::runtime::{WatchStreamExt, watcher};
 
-use super::fetch::{Fetched, Fetcher, params};
+use super::fetch::{Fetched, Fetcher};
+use crate::cluster::in_words;
 use crate::console::Console;
 use crate::view::Screen;
 
@@ -67,10 +69,10 @@ type Changes = futures::stream::SelectAll<futures::stream::BoxStream<'static, ()
 async fn changes(fetcher: &Fetcher) -> anyhow::Result<Changes> {
     let name = fetcher.name();
     let mut streams = Vec::new();
-    for kind in std::iter::once(fetcher.kind()).chain(fetcher.parts().iter().copied()) {
-        let api = fetcher.api(kind, &name.namespace).await?;
+    for kind in iter::once(fetcher.kind()).chain(fetcher.belonging()) {
+        let api = fetcher.api(kind, &name.namespace).await.map_err(in_words)?;
         let mut config = watcher::Config::default();
-        if let Some(selector) = params(kind).label_selector {
+        if let Some(selector) = kind.selector() {
             config = config.labels(&selector);
         }
         if kind == fetcher.kind() {
