@@ -10,6 +10,8 @@ pub const API_VERSION: &str = "argoproj.io/v1alpha1";
 /// On ReplicaSets, pods, AnalysisRuns and Experiments, in selectors of Services and labels of DestinationRule subsets:
 /// hash of the pod template of the revision.
 pub const POD_TEMPLATE_HASH: &str = "rollouts-pod-template-hash";
+/// Hash of the pod template, on ReplicaSets and pods of Deployments.
+pub const DEPLOYMENT_TEMPLATE_HASH: &str = "pod-template-hash";
 /// On Rollouts, Experiments and AnalysisRuns: which controller instance is responsible.
 pub const INSTANCE_ID: &str = "argo-rollouts.argoproj.io/controller-instance-id";
 /// On AnalysisRuns: what the run is for, one of the `ROLLOUT_TYPE_*` values.

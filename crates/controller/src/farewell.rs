@@ -56,6 +56,7 @@ pub(crate) fn setters(kind: Kind, place: &ObjectName, raw: &Raw) -> Vec<ObjectNa
         | Kind::Pod
         | Kind::Deployment
         | Kind::PodTemplate
+        | Kind::WorkloadReplicaSet
         | Kind::AnalysisTemplate
         | Kind::ClusterAnalysisTemplate
         | Kind::AnalysisRun

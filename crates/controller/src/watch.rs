@@ -50,6 +50,7 @@ impl Scope {
             | Kind::Pod
             | Kind::Deployment
             | Kind::PodTemplate
+            | Kind::WorkloadReplicaSet
             | Kind::Service
             | Kind::VirtualService
             | Kind::DestinationRule
@@ -131,6 +132,7 @@ impl Watch {
             | Kind::Pod
             | Kind::Deployment
             | Kind::PodTemplate
+            | Kind::WorkloadReplicaSet
             | Kind::Service
             | Kind::AnalysisTemplate
             | Kind::ClusterAnalysisTemplate
@@ -198,8 +200,8 @@ impl Watch {
     /// Follows the watch of this kind; returns if the kind is not served (any more).
     async fn follow(&self) {
         let mut config = watcher::Config::default();
-        if let Some(label) = self.kind.label() {
-            config = config.labels(label);
+        if let Some(selector) = self.kind.selector() {
+            config = config.labels(&selector);
         }
         if let Some(service) = self.scope.istiod.as_ref().filter(|_| self.kind == Kind::EndpointSlice) {
             config = config.labels(&format!("{SERVICE_NAME}={}", service.name));

@@ -61,6 +61,7 @@ impl Effect {
             | Effect::DeleteExperiment { .. }
             | Effect::CreateAnalysisRun { .. }
             | Effect::ClaimAnalysisRun { .. }
+            | Effect::ClaimExperiment { .. }
             | Effect::TerminateAnalysisRun { .. }
             | Effect::DeleteAnalysisRun { .. }
             | Effect::DeleteJob { .. } => Bearing::Aside,

@@ -10,6 +10,7 @@
 
 pub mod analysis;
 pub mod bearing;
+mod claims;
 pub mod experiment;
 pub mod field_error;
 pub mod istio;

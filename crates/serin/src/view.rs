@@ -1,6 +1,7 @@
 //! What people see of a Rollout, as plain values: read from what the controller sees, drawn by [`draw`].
 
 mod draw;
+mod experiment;
 mod live;
 mod read;
 mod routes;
@@ -8,6 +9,7 @@ mod routes;
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub(crate) use draw::{Detail, lines};
+pub(crate) use experiment::ExperimentTree;
 pub(crate) use live::{Screen, live_lines};
 
 /// A Rollout with everything that belongs to it.

@@ -85,7 +85,7 @@ fn resource_of(kind: Kind) -> &'static Resource {
         Kind::ClusterAnalysisTemplate => &cluster::CLUSTER_ANALYSIS_TEMPLATES,
         Kind::AnalysisTemplate => &cluster::ANALYSIS_TEMPLATES,
         Kind::Pod | Kind::JobPod => &cluster::PODS,
-        Kind::ReplicaSet => &cluster::REPLICA_SETS,
+        Kind::ReplicaSet | Kind::WorkloadReplicaSet => &cluster::REPLICA_SETS,
         Kind::Job => &cluster::JOBS,
         Kind::AnalysisRun => &cluster::ANALYSIS_RUNS,
         Kind::Experiment => &cluster::EXPERIMENTS,
@@ -98,7 +98,8 @@ fn kinds_of(resource: &Resource) -> impl Iterator<Item = Kind> {
     Kind::ALL.into_iter().filter(move |kind| resource_of(*kind) == resource)
 }
 
-/// The live controller watches some kinds by our labels alone.
+/// The live controller watches some kinds by labels.
 fn is_watched(kind: Kind, object: &Value) -> bool {
-    kind.label().is_none_or(|label| object.pointer("/metadata/labels").is_some_and(|all| all.get(label).is_some()))
+    let has = |label: &str| object.pointer("/metadata/labels").is_some_and(|all| all.get(label).is_some());
+    kind.label().is_none_or(has) && !kind.labels_absent().iter().any(|label| has(label))
 }

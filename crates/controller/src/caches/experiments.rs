@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
-use serin_api::Experiment;
+use serin_api::{Experiment, labels};
 use serin_core::experiment::service_name;
 use serin_core::rollout::observed::{Found, Pod, Raw, ReplicaSet, Template, TemplateKey};
 
@@ -145,9 +145,13 @@ impl Caches {
         uid.and_then(|uid| self.rollouts_by_uid.get(uid)).cloned().map(Key::Rollout)
     }
 
-    /// The Experiment of this name.
+    /// The Experiment of this name, if it is this instance that serves it.
     pub(crate) fn experiment(&self, name: &ObjectName) -> Option<Subject<Experiment>> {
         let entry = self.experiments.entries.get(name)?;
+        let label = entry.experiment.metadata.labels.as_ref().and_then(|all| all.get(labels::INSTANCE_ID));
+        if label != self.filter.instance_id.as_ref() {
+            return None;
+        }
         Some(Subject { object: entry.experiment.clone(), status: entry.status.clone() })
     }
 

@@ -3,8 +3,10 @@
 //! Some of upstream's counters are exposed as gauges that only grow: OpenMetrics would append `_total` to their names, and
 //! the dashboards that teams have would not find them any more.
 
+mod durations;
 mod families;
 mod objects;
+mod provider;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -96,7 +98,7 @@ impl Metrics {
             SampleOutcome::SourceDown { .. } => "source_down",
             SampleOutcome::Wrong { .. } => "wrong",
         };
-        let labels = vec![("provider", provider_name(provider).to_owned()), ("outcome", outcome.to_owned())];
+        let labels = vec![("provider", provider::field(provider).to_owned()), ("outcome", outcome.to_owned())];
         self.0
             .families
             .provider_request
@@ -246,25 +248,6 @@ fn object_labels(name: &ObjectName) -> Labels {
 
 fn seconds(duration: TimeDelta) -> f64 {
     duration.to_std().map_or(0.0, |duration| duration.as_secs_f64())
-}
-
-/// The provider of a metric, as manifests spell it.
-fn provider_name(provider: &MetricProvider) -> &'static str {
-    let named = [
-        (provider.prometheus.is_some(), "prometheus"),
-        (provider.skywalking.is_some(), "skywalking"),
-        (provider.web.is_some(), "web"),
-        (provider.job.is_some(), "job"),
-        (provider.datadog.is_some(), "datadog"),
-        (provider.kayenta.is_some(), "kayenta"),
-        (provider.wavefront.is_some(), "wavefront"),
-        (provider.new_relic.is_some(), "newRelic"),
-        (provider.cloud_watch.is_some(), "cloudWatch"),
-        (provider.graphite.is_some(), "graphite"),
-        (provider.influxdb.is_some(), "influxdb"),
-        (!provider.plugin.is_empty(), "plugin"),
-    ];
-    named.into_iter().find(|(present, _)| *present).map_or("none", |(_, name)| name)
 }
 
 /// Series by labels, as the objects' page is written from.

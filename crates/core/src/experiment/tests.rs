@@ -156,8 +156,18 @@ impl Lab {
             }
             Effect::DeleteService { name, .. } => drop(self.observed.services.remove(name)),
             Effect::CreateAnalysisRun { object } => {
-                let run: AnalysisRun = serde_json::from_value(object.clone()).expect("a run");
+                let mut run: AnalysisRun = serde_json::from_value(object.clone()).expect("a run");
+                run.metadata.uid = run.metadata.name.as_ref().map(|name| format!("uid-{name}"));
                 self.observed.analysis_runs.push(Arc::new(run));
+            }
+            Effect::ClaimAnalysisRun { name, instance, .. } => {
+                let mut runs = self.observed.analysis_runs.iter_mut();
+                let run = runs.find(|run| run.metadata.name.as_ref() == Some(name)).expect("a run");
+                let all = Arc::make_mut(run).metadata.labels.get_or_insert_default();
+                match instance {
+                    Some(instance) => all.insert(labels::INSTANCE_ID.to_owned(), instance.clone()),
+                    None => all.remove(labels::INSTANCE_ID),
+                };
             }
             Effect::TerminateAnalysisRun { name } => {
                 self.report(name, "Successful");
@@ -177,9 +187,9 @@ impl Lab {
             | Effect::ApplySubsets { .. }
             | Effect::SwitchService { .. }
             | Effect::CreateExperiment { .. }
+            | Effect::ClaimExperiment { .. }
             | Effect::TerminateExperiment { .. }
             | Effect::DeleteExperiment { .. }
-            | Effect::ClaimAnalysisRun { .. }
             | Effect::DeleteAnalysisRun { .. }
             | Effect::DeleteJob { .. } => panic!("an Experiment does not {effect:?}"),
         }
@@ -426,6 +436,28 @@ fn a_retry_begins_anew_with_the_same_pods() {
     assert_eq!(names, ["exp-first.1", "exp-second.1"]);
     assert_eq!(lab.observed.replica_sets.len(), 1);
     assert!(!lab.observed.replica_sets[0].annotations.contains_key(labels::SCALE_DOWN_DEADLINE));
+}
+
+#[test]
+fn runs_under_way_follow_their_experiment_to_another_instance() {
+    let mut lab = analysed(&json!({"duration": "60s"}));
+    lab.report("exp-second", "Successful");
+    lab.settle();
+    for instance in [Some("blue".to_owned()), Some("green".to_owned()), None] {
+        lab.observed.settings.instance_id.clone_from(&instance);
+        let effects: Vec<Effect> = lab.turn().effects.into_iter().map(|planned| planned.effect).collect();
+        let expected = Effect::ClaimAnalysisRun {
+            name: "exp-first".to_owned(),
+            uid: "uid-exp-first".to_owned(),
+            instance: instance.clone(),
+        };
+        assert_eq!(effects, [expected], "what is over stays as it is");
+    }
+    lab.observed.settings.instance_id = Some("blue".to_owned());
+    lab.edit(&json!({"spec": {"terminate": true}}));
+    let plan = decide(&lab.observed);
+    let order: Vec<bool> = plan.effects.iter().map(|p| matches!(p.effect, Effect::ClaimAnalysisRun { .. })).collect();
+    assert_eq!(order, [true, false, false], "whoever ends the Experiment ends its runs: {:#?}", plan.effects);
 }
 
 #[test]

@@ -74,6 +74,7 @@ pub(super) fn violation(observed: &Observed, plan: &Plan) -> Option<String> {
         | Effect::SwitchService { .. }
         | Effect::CreateService { .. }
         | Effect::CreateExperiment { .. }
+        | Effect::ClaimExperiment { .. }
         | Effect::TerminateExperiment { .. }
         | Effect::DeleteExperiment { .. }
         | Effect::CreateAnalysisRun { .. }

@@ -17,13 +17,15 @@ use super::scene::Scene;
 use super::state::{INCONCLUSIVE_EXPERIMENT, INCONCLUSIVE_PAUSE, State};
 
 /// Annotations of the Rollout that are its own, and not copied to its ReplicaSets.
-const NOT_COPIED: [&str; 6] = [
+const NOT_COPIED: [&str; 8] = [
     labels::LAST_APPLIED,
     labels::REVISION,
     labels::REVISION_HISTORY,
     labels::DESIRED_REPLICAS,
     labels::NOTIFIED,
     labels::WORKLOAD_GENERATION,
+    labels::EPHEMERAL_METADATA,
+    labels::SCALE_DOWN_DEADLINE,
 ];
 /// Prefix of annotations that speak to this controller about the Rollout alone.
 const OWN_PREFIX: &str = "serin.dev/";
@@ -69,16 +71,33 @@ fn note_workload(scene: &Scene<'_>) -> BTreeMap<String, String> {
     BTreeMap::from([(labels::WORKLOAD_GENERATION.to_owned(), generation)])
 }
 
-/// What gives the ReplicaSets in use the `minReadySeconds` of the spec; it belongs to no revision.
+/// What gives the ReplicaSets in use the `minReadySeconds` of the spec, which belongs to no revision, and that of the
+/// newest revision the annotations that the Rollout was given since.
 pub(crate) fn follow_spec(scene: &Scene<'_>, state: &State) -> Vec<Planned> {
-    let seconds = scene.spec.min_ready_seconds;
-    let differing = scene.owned().filter(|rs| state.is_current_or_stable(rs) && rs.min_ready_seconds != seconds);
-    let patch = |rs: &ReplicaSet| Effect::PatchReplicaSet {
-        name: rs.name.clone(),
-        uid: rs.uid.clone(),
-        patch: json!({"spec": {"minReadySeconds": seconds}}),
-    };
-    differing.map(|rs| quiet(patch(rs))).collect()
+    let newest = scene.new_replica_set().map(|rs| &rs.name);
+    let in_use = scene.owned().filter(|rs| state.is_current_or_stable(rs));
+    in_use
+        .filter_map(|rs| {
+            let mut patch = json!({});
+            if rs.min_ready_seconds != scene.spec.min_ready_seconds {
+                patch["spec"]["minReadySeconds"] = json!(scene.spec.min_ready_seconds);
+            }
+            let annotations = if newest == Some(&rs.name) { new_annotations(scene, rs) } else { BTreeMap::new() };
+            if !annotations.is_empty() {
+                patch["metadata"]["annotations"] = json!(annotations);
+            }
+            let (name, uid) = (rs.name.clone(), rs.uid.clone());
+            (patch != json!({})).then(|| quiet(Effect::PatchReplicaSet { name, uid, patch }))
+        })
+        .collect()
+}
+
+/// Annotations of the Rollout that a ReplicaSet does not have yet. What is taken away from the Rollout stays: nobody can tell
+/// whose it was.
+fn new_annotations(scene: &Scene<'_>, rs: &ReplicaSet) -> BTreeMap<String, String> {
+    let mut annotations = copied_annotations(scene);
+    annotations.retain(|key, value| rs.annotations.get(key) != Some(value));
+    annotations
 }
 
 /// Orphans that match the selector are taken over, as what a Rollout of the same name left behind.

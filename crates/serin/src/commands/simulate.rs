@@ -1,4 +1,4 @@
-//! `serin simulate`: what a new version would do, in virtual time.
+//! `serin simulate`: what a new version, or an Experiment, would do, in virtual time.
 
 use std::path::PathBuf;
 
@@ -24,14 +24,15 @@ Examples:
   serin simulate -f deploy/ --set-image reviews/app=registry/reviews:v2 --world no-data -o json
   serin simulate -f deploy/ --set-image reviews=registry/reviews:v2 --promote-after 10m
   serin simulate -f deploy/ --set-image reviews=registry/reviews:v2 --answer 'http://quality/={\"ok\": true}'
+  serin simulate -f experiment.yaml -f templates/
 
 The manifests are applied to a simulated cluster with a mesh and metrics sources; when all is Healthy the image is
-changed, and the time line begins. Time is virtual: hours of pauses take a moment. Equal input gives equal output.
+changed, and the time line begins. Experiments without any Rollout run to their ends. Time is virtual: hours of pauses take a moment. Equal input gives equal output.
 
 Exit codes:
-  0  the update ended Healthy
+  0  the update ended Healthy, or every Experiment was Successful
   2  bad input: every error is told with its file and field
-  3  it was aborted
+  3  it was aborted, or an Experiment did not succeed
   4  it still waits at the end of the horizon";
 
 /// How the new version and its surroundings behave.
@@ -72,7 +73,7 @@ pub(crate) struct Simulate {
     /// Namespace of the objects that name none [default: the only Namespace among the manifests, or default].
     #[arg(short, long, value_name = "NAMESPACE")]
     namespace: Option<String>,
-    /// The new image of a Rollout, or of the Deployment that a Rollout refers to.
+    /// The new image of a Rollout, or of the workload that a Rollout refers to.
     #[arg(long, value_name = "WORKLOAD[/CONTAINER]=IMAGE")]
     set_image: Option<SetImage>,
     /// How the new version and its surroundings behave.
@@ -205,6 +206,7 @@ fn text(
     let Summary { phase, message, requests, .. } = summary;
     let how = match summary.end {
         End::Healthy => "ended",
+        End::Aborted if summary.changed.is_none() => "ended",
         End::Aborted => "aborted:",
         End::Waiting => "still waiting at the end of the horizon:",
     };

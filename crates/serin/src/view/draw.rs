@@ -123,12 +123,7 @@ fn revision_lines(revision: &Revision, detail: Detail, paint: Paint) -> Vec<Stri
         Role::Stable => paint.good("stable"),
         Role::Old => paint.faint("old   "),
     };
-    let image = |image: &String| match detail {
-        Detail::Short => image.rsplit('/').next().unwrap_or(image).to_owned(),
-        Detail::Wide => image.clone(),
-    };
-    let images = revision.images.iter().map(image).collect::<Vec<_>>().join(", ");
-    let images = if detail == Detail::Short { fit(&images, 30) } else { images };
+    let images = image_names(&revision.images, detail);
     let ready = format!("{}/{} ready", revision.ready, revision.desired);
     let dots = dots(&revision.pods, paint);
     let mut lines =
@@ -140,7 +135,18 @@ fn revision_lines(revision: &Revision, detail: Detail, paint: Paint) -> Vec<Stri
     lines
 }
 
-fn dots(pods: &[PodView], paint: Paint) -> String {
+/// Images in full, or their last parts as far as they fit.
+pub(super) fn image_names(images: &[String], detail: Detail) -> String {
+    let image = |image: &String| match detail {
+        Detail::Short => image.rsplit('/').next().unwrap_or(image).to_owned(),
+        Detail::Wide => image.clone(),
+    };
+    let names = images.iter().map(image).collect::<Vec<_>>().join(", ");
+    if detail == Detail::Short { fit(&names, 30) } else { names }
+}
+
+/// A mark for each pod.
+pub(super) fn dots(pods: &[PodView], paint: Paint) -> String {
     let mut dots: String = pods.iter().take(DOTS_MAX).map(|pod| dot(pod, paint)).collect();
     if pods.len() > DOTS_MAX {
         dots.push_str(&format!("+{}", pods.len() - DOTS_MAX));
@@ -148,7 +154,8 @@ fn dots(pods: &[PodView], paint: Paint) -> String {
     dots
 }
 
-fn dot(pod: &PodView, paint: Paint) -> String {
+/// The mark of a pod.
+pub(super) fn dot(pod: &PodView, paint: Paint) -> String {
     match (pod.terminating, pod.ready) {
         (true, _) => paint.faint("✕"),
         (false, true) => paint.good("●"),
@@ -165,7 +172,8 @@ fn hold_lines(hold: &HoldView, now: DateTime<Utc>, paint: Paint) -> Vec<String> 
     lines
 }
 
-fn run_lines(run: &Run, detail: Detail, paint: Paint) -> Vec<String> {
+/// The lines of an analysis.
+pub(super) fn run_lines(run: &Run, detail: Detail, paint: Paint) -> Vec<String> {
     let phase = if run.phase.is_empty() { "Pending" } else { &run.phase };
     let kind =
         if run.kind.is_empty() { "analysis".to_owned() } else { format!("{} analysis", run.kind.to_lowercase()) };
@@ -196,7 +204,8 @@ fn experiment_lines(experiment: &ExperimentView, detail: Detail, paint: Paint) -
     lines
 }
 
-fn unseen_lines(unseen: &str, paint: Paint) -> Vec<String> {
+/// What is not shown, and why.
+pub(super) fn unseen_lines(unseen: &str, paint: Paint) -> Vec<String> {
     let words = wrap(&format!("not shown: {unseen}"), WIDTH - 2);
     words.into_iter().map(|line| format!("  {}", paint.warn(&line))).collect()
 }

@@ -1,4 +1,4 @@
-//! Reads a Rollout and everything that belongs to it from a cluster.
+//! Reads a Rollout or an Experiment and everything that belongs to it from a cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::observed::Objects;
 /// How deep templates may include one another before we stop to look for them.
 const ROUNDS_MAX: usize = 6;
 /// The kinds whose objects belong to a Rollout.
-pub(super) const BELONGING: [Kind; 4] = [Kind::ReplicaSet, Kind::Pod, Kind::AnalysisRun, Kind::Experiment];
+const BELONGING: [Kind; 4] = [Kind::ReplicaSet, Kind::Pod, Kind::AnalysisRun, Kind::Experiment];
 /// Why a kind is not shown whose definition is not installed.
 const NOT_SERVED: &str = "there is no such kind in this cluster";
 
@@ -27,24 +27,32 @@ const NOT_SERVED: &str = "there is no such kind in this cluster";
 #[derive(Debug)]
 pub(super) struct Fetched {
     pub(super) name: ObjectName,
-    pub(super) rollout: Arc<Value>,
+    /// The Rollout or the Experiment itself.
+    pub(super) subject: Arc<Value>,
     pub(super) objects: Objects,
     /// The kinds of which not all was shown to us, and why.
     pub(super) unseen: BTreeMap<Kind, String>,
 }
 
-/// Reads one Rollout, as often as one likes.
+/// Reads one Rollout or Experiment, as often as one likes.
 pub(super) struct Fetcher {
     client: Client,
+    kind: Kind,
     name: ObjectName,
 }
 
 impl Fetcher {
-    pub(super) fn new(client: Client, namespace: String, name: String) -> Self {
-        Fetcher { client, name: ObjectName::new(namespace, name) }
+    /// `kind` is that of the object which is shown.
+    pub(super) fn new(client: Client, kind: Kind, name: ObjectName) -> Self {
+        Fetcher { client, kind, name }
     }
 
-    /// Name of the Rollout.
+    /// Kind of what is shown.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Name of what is shown.
     pub(super) fn name(&self) -> &ObjectName {
         &self.name
     }
@@ -52,16 +60,17 @@ impl Fetcher {
     /// Reads it, and as much of what belongs to it as we may see.
     ///
     /// # Errors
-    /// There is no such Rollout, it may not be read, or the API server fails.
+    /// There is no such object, it may not be read, or the API server fails.
     pub(super) async fn fetch(&self) -> anyhow::Result<Fetched> {
         let now = Utc::now();
         let (mut objects, mut unseen) = (Objects::default(), BTreeMap::new());
-        let rollout = self.read(Kind::Rollout, &self.name).await.map_err(in_words);
-        let Some(rollout) = rollout.with_context(|| format!("Rollout {} cannot be read", self.name))? else {
-            bail!("there is no Rollout {} in namespace {}", self.name.name, self.name.namespace);
+        let (kind, name) = (self.kind, &self.name);
+        let subject = self.read(kind, name).await.map_err(in_words);
+        let Some(subject) = subject.with_context(|| format!("{kind} {name} cannot be read"))? else {
+            bail!("there is no {kind} {} in namespace {}", name.name, name.namespace);
         };
-        objects.add(Kind::Rollout, Arc::clone(&rollout), now);
-        for kind in BELONGING {
+        objects.add(kind, Arc::clone(&subject), now);
+        for kind in self.belonging() {
             let listed = shown(kind, self.list(kind).await, &mut unseen);
             let listed = listed.with_context(|| format!("objects of kind {kind} cannot be read"))?;
             listed.into_iter().flatten().for_each(|object| objects.add(kind, object, now));
@@ -81,7 +90,13 @@ impl Fetcher {
                 found.flatten().into_iter().for_each(|object| objects.add(kind, object, now));
             }
         }
-        Ok(Fetched { name: self.name.clone(), rollout, objects, unseen })
+        Ok(Fetched { name: self.name.clone(), subject, objects, unseen })
+    }
+
+    /// Kinds of what belongs to the object; an Experiment has no Experiments.
+    pub(super) fn belonging(&self) -> impl Iterator<Item = Kind> + use<> {
+        let own = self.kind;
+        BELONGING.into_iter().filter(move |kind| *kind != own)
     }
 
     /// The API of a kind in a namespace.
@@ -101,7 +116,7 @@ impl Fetcher {
             | Kind::Experiment
             | Kind::AnalysisTemplate
             | Kind::ClusterAnalysisTemplate => (serin_api::labels::GROUP, "v1alpha1"),
-            Kind::ReplicaSet | Kind::Deployment => ("apps", "v1"),
+            Kind::ReplicaSet | Kind::WorkloadReplicaSet | Kind::Deployment => ("apps", "v1"),
             Kind::Pod | Kind::JobPod | Kind::Service | Kind::PodTemplate => ("", "v1"),
             Kind::Job => ("batch", "v1"),
             Kind::EndpointSlice => ("discovery.k8s.io", "v1"),
@@ -120,7 +135,7 @@ impl Fetcher {
     }
 
     async fn list(&self, kind: Kind) -> kube::Result<Vec<Arc<Value>>> {
-        let params = kind.label().map_or_else(ListParams::default, |label| ListParams::default().labels(label));
+        let params = kind.selector().map_or_else(ListParams::default, |all| ListParams::default().labels(&all));
         let found = self.api(kind, &self.name.namespace).await?.list(&params).await?;
         found.items.into_iter().map(raw).collect()
     }
@@ -166,7 +181,11 @@ fn missing(observed: &Observed, namespace: &str) -> Vec<(Kind, ObjectName)> {
     let mut all = Vec::new();
     let spec = &observed.rollout.spec;
     if let (Some(Found::Missing), Some(reference)) = (&observed.workload, &spec.workload_ref) {
-        let kind = if reference.kind.as_deref() == Some("PodTemplate") { Kind::PodTemplate } else { Kind::Deployment };
+        let kind = match reference.kind.as_deref() {
+            Some("PodTemplate") => Kind::PodTemplate,
+            Some("ReplicaSet") => Kind::WorkloadReplicaSet,
+            Some(_) | None => Kind::Deployment,
+        };
         all.push((kind, ObjectName::new(namespace, reference.name.clone().unwrap_or_default())));
     }
     for (name, _) in observed.services.iter().filter(|(_, found)| **found == Found::Missing) {
@@ -221,7 +240,7 @@ mod tests {
     async fn unseen_after(verb: &str, plural: &str, failure: Failure) -> anyhow::Result<BTreeMap<Kind, String>> {
         let cluster = cluster();
         cluster.faults().add(Rule::next(failure).on(verb, plural).after(0, u64::MAX));
-        let fetcher = Fetcher::new(cluster.client(), "default".to_owned(), NAME.to_owned());
+        let fetcher = Fetcher::new(cluster.client(), Kind::Rollout, ObjectName::new("default", NAME));
         Ok(fetcher.fetch().await?.unseen)
     }
 
