@@ -58,7 +58,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 # Metrics with the provider job.
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, delete]
 - apiGroups: [argoproj.io]
   resources: [analysistemplates]
   verbs: [get, list, watch]
@@ -83,7 +83,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [""]
   resources: [pods/eviction]
   verbs: [create]
-# The selector of host-level splitting; Services for the pods of Experiments.
+# Selectors of the Services that Rollouts name; Services for the pods of Experiments.
 - apiGroups: [""]
   resources: [services]
   verbs: [get, list, watch, create, patch, delete]

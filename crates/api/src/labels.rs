@@ -10,7 +10,9 @@ pub const API_VERSION: &str = "argoproj.io/v1alpha1";
 /// On ReplicaSets, pods, AnalysisRuns and Experiments, in selectors of Services and labels of DestinationRule subsets:
 /// hash of the pod template of the revision.
 pub const POD_TEMPLATE_HASH: &str = "rollouts-pod-template-hash";
-/// On Rollouts and everything made for them: which controller instance is responsible.
+/// Hash of the pod template, on ReplicaSets and pods of Deployments.
+pub const DEPLOYMENT_TEMPLATE_HASH: &str = "pod-template-hash";
+/// On Rollouts, Experiments and AnalysisRuns: which controller instance is responsible.
 pub const INSTANCE_ID: &str = "argo-rollouts.argoproj.io/controller-instance-id";
 /// On AnalysisRuns: what the run is for, one of the `ROLLOUT_TYPE_*` values.
 pub const ROLLOUT_TYPE: &str = "rollout-type";
@@ -30,7 +32,7 @@ pub const ROLLOUT_TYPE_POST_PROMOTION: &str = "PostPromotion";
 
 // Annotations that the field knows.
 
-/// On Rollouts, ReplicaSets and AnalysisRuns: number of the revision, in decimal.
+/// On Rollouts, ReplicaSets, AnalysisRuns and Experiments: number of the revision, in decimal.
 pub const REVISION: &str = "rollout.argoproj.io/revision";
 /// On ReplicaSets: earlier numbers of a revision that came back, separated by commas.
 pub const REVISION_HISTORY: &str = "rollout.argoproj.io/revision-history";
@@ -45,15 +47,13 @@ pub const WORKLOAD_GENERATION: &str = "rollout.argoproj.io/workload-generation";
 pub const SCALE_DOWN_DEADLINE: &str = "scale-down-deadline";
 /// On Services, Ingresses and DestinationRules: name of the Rollout that sets them.
 pub const MANAGED_BY_ROLLOUTS: &str = "argo-rollouts.argoproj.io/managed-by-rollouts";
-/// On ReplicaSets: the `restartAt` after which their pods were last restarted.
-pub const RESTARTED_AFTER: &str = "argo-rollouts.argoproj.io/restarted-after";
 /// On Jobs of metrics: name of the AnalysisRun.
 pub const ANALYSIS_RUN_NAME: &str = "analysisrun.argoproj.io/name";
 /// On Jobs of metrics: name of the metric.
 pub const METRIC_NAME: &str = "analysisrun.argoproj.io/metric-name";
-/// On ReplicaSets of Experiments: name of the Experiment.
+/// On ReplicaSets and Services of Experiments: name of the Experiment.
 pub const EXPERIMENT_NAME: &str = "experiment.argoproj.io/name";
-/// On ReplicaSets of Experiments: name of the template.
+/// On ReplicaSets and Services of Experiments: name of the template.
 pub const EXPERIMENT_TEMPLATE_NAME: &str = "experiment.argoproj.io/template-name";
 /// On Jobs of metrics: namespace of the AnalysisRun.
 pub const ANALYSIS_RUN_NAMESPACE: &str = "analysisrun.argoproj.io/namespace";
@@ -74,9 +74,10 @@ pub const PROMOTE_FULL: &str = "serin.dev/promote-full";
 pub const ABORT: &str = "serin.dev/abort";
 /// On Rollouts: start an aborted update again; any new value is a new command.
 pub const RETRY: &str = "serin.dev/retry";
-/// On Rollouts, AnalysisRuns and templates: [`ANALYSIS_SEMANTICS_ARGO`] makes missing data count as upstream does.
+/// On templates, and on the AnalysisRuns made of them: with [`ANALYSIS_SEMANTICS_ARGO`] missing data counts as it does
+/// upstream, with `serin` it holds the step.
 pub const ANALYSIS_SEMANTICS: &str = "serin.dev/analysis-semantics";
-/// Value of [`ANALYSIS_SEMANTICS`].
+/// A value of [`ANALYSIS_SEMANTICS`].
 pub const ANALYSIS_SEMANTICS_ARGO: &str = "argo";
 /// On ReplicaSets: values of the pod template that injected metadata replaced, as the JSON of a
 /// [`crate::PodTemplateMetadata`], so that they can be put back.

@@ -224,7 +224,7 @@ wire! {
 
     /// What this controller needs beyond the fields that other tools know.
     pub struct SerinStatus {
-        /// The last command obeyed, by its annotation key, so that each acts once.
+        /// The commands obeyed or refused, by `ANNOTATION=TOKEN`, so that each acts once.
         pub handled_commands: BTreeMap<String, HandledCommand>,
         /// Since when the current step cannot go on.
         pub holding_since: Option<Time>,
@@ -240,6 +240,8 @@ wire! {
         pub abort_cause: Option<String>,
         /// Pod hashes of the revisions that blue-green promotions put out of service and that still have pods, newest last.
         pub retired_revisions: Vec<String>,
+        /// Whether the Deployment of `workloadRef` has given its pods away, so that it may get some again.
+        pub workload_replaced: Option<bool>,
     }
 
     /// A command that was obeyed or refused.

@@ -14,8 +14,8 @@ use crate::change::ObjectName;
 pub struct Args {
     /// `--namespace`: the only namespace to serve; all if absent. Cluster templates are not read then.
     pub namespace: Option<String>,
-    /// `--instance-id`: serve only Rollouts and AnalysisRuns whose instance label says so; without it, only those
-    /// without the label.
+    /// `--instance-id`: serve only Rollouts, Experiments and AnalysisRuns whose instance label says so; without it, only
+    /// those without the label.
     pub instance_id: Option<String>,
     /// `--rollout-threads`: number of reconciles at a time; at least 1.
     pub workers: usize,

@@ -18,6 +18,8 @@ pub enum Kind {
     Deployment,
     /// core PodTemplate, for workload references.
     PodTemplate,
+    /// apps ReplicaSet that no Rollout, Experiment or Deployment made, for workload references.
+    WorkloadReplicaSet,
     /// core Service.
     Service,
     /// networking.istio.io VirtualService.
@@ -42,13 +44,14 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, those first that others refer to.
-    pub const ALL: [Kind; 15] = [
+    pub const ALL: [Kind; 16] = [
         Kind::EndpointSlice,
         Kind::Service,
         Kind::VirtualService,
         Kind::DestinationRule,
         Kind::Deployment,
         Kind::PodTemplate,
+        Kind::WorkloadReplicaSet,
         Kind::ClusterAnalysisTemplate,
         Kind::AnalysisTemplate,
         Kind::Pod,
@@ -65,7 +68,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Kind::Rollout => "Rollout",
-            Kind::ReplicaSet => "ReplicaSet",
+            Kind::ReplicaSet | Kind::WorkloadReplicaSet => "ReplicaSet",
             Kind::Pod | Kind::JobPod => "Pod",
             Kind::Deployment => "Deployment",
             Kind::PodTemplate => "PodTemplate",
@@ -79,6 +82,42 @@ impl Kind {
             Kind::Job => "Job",
             Kind::EndpointSlice => "EndpointSlice",
         }
+    }
+
+    /// The label that objects of this kind have that are looked at; `None` if it is all of them, or those of one Service.
+    #[must_use]
+    pub fn label(self) -> Option<&'static str> {
+        match self {
+            Kind::ReplicaSet | Kind::Pod => Some(serin_api::labels::POD_TEMPLATE_HASH),
+            Kind::Job | Kind::JobPod => Some(serin_api::labels::ANALYSIS_RUN_UID),
+            Kind::Rollout
+            | Kind::Deployment
+            | Kind::PodTemplate
+            | Kind::WorkloadReplicaSet
+            | Kind::Service
+            | Kind::VirtualService
+            | Kind::DestinationRule
+            | Kind::AnalysisTemplate
+            | Kind::ClusterAnalysisTemplate
+            | Kind::AnalysisRun
+            | Kind::Experiment
+            | Kind::EndpointSlice => None,
+        }
+    }
+
+    /// Labels that objects of this kind do not have that are looked at.
+    #[must_use]
+    pub fn labels_absent(self) -> &'static [&'static str] {
+        const HASHES: [&str; 2] = [serin_api::labels::POD_TEMPLATE_HASH, serin_api::labels::DEPLOYMENT_TEMPLATE_HASH];
+        if self == Kind::WorkloadReplicaSet { &HASHES } else { &[] }
+    }
+
+    /// Both as a label selector; `None` if neither is asked for.
+    #[must_use]
+    pub fn selector(self) -> Option<String> {
+        let absent = self.labels_absent().iter().map(|label| format!("!{label}"));
+        let all: Vec<String> = self.label().map(str::to_owned).into_iter().chain(absent).collect();
+        (!all.is_empty()).then(|| all.join(","))
     }
 
     /// Whether objects of this kind live in a namespace.

@@ -67,7 +67,7 @@ impl Cluster {
             Kind::Experiment => (argo(), "experiments"),
             Kind::AnalysisTemplate => (argo(), "analysistemplates"),
             Kind::ClusterAnalysisTemplate => (argo(), "clusteranalysistemplates"),
-            Kind::ReplicaSet => ("apis/apps/v1".to_owned(), "replicasets"),
+            Kind::ReplicaSet | Kind::WorkloadReplicaSet => ("apis/apps/v1".to_owned(), "replicasets"),
             Kind::Deployment => ("apis/apps/v1".to_owned(), "deployments"),
             Kind::Pod | Kind::JobPod => ("api/v1".to_owned(), "pods"),
             Kind::Job => ("apis/batch/v1".to_owned(), "jobs"),

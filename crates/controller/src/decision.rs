@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Value, json};
 use serin_core::analysis::job::StartJob;
-use serin_core::plan::{Event, Wake, Write};
+use serin_core::bearing::Bearing;
+use serin_core::plan::{Effect, Event, Wake, Write};
 use serin_core::{analysis, experiment, rollout};
 
 use crate::change::{Key, ObjectName};
@@ -58,8 +59,22 @@ pub struct Orders {
 pub struct Order {
     /// The request.
     pub write: Write,
+    /// How it bears on those who serve.
+    pub bearing: Bearing,
     /// What to tell once it is done.
     pub event: Option<Event>,
+}
+
+impl Order {
+    pub(crate) fn new(effect: &Effect, event: Option<&Event>, rollout: &str) -> Self {
+        Order { write: effect.write(rollout), bearing: effect.bearing(), event: event.cloned() }
+    }
+
+    /// Whether it is left out, until the next try, after another order before it has failed.
+    pub(crate) fn waits_for(&self, failed: &Order) -> bool {
+        let object = |order: &Order| (order.write.target, order.write.namespace.clone(), order.write.name.clone());
+        self.bearing.waits_for(failed.bearing) || object(self) == object(failed)
+    }
 }
 
 /// The object that was decided about, as events refer to it.
@@ -91,7 +106,7 @@ impl Decision {
                 let subject = subject(Key::Rollout, &observed.rollout.metadata);
                 let name = subject.key.object().name.clone();
                 let effects = plan.effects.iter();
-                let effects = effects.map(|p| Order { write: p.effect.write(&name), event: p.event.clone() }).collect();
+                let effects = effects.map(|p| Order::new(&p.effect, p.event.as_ref(), &name)).collect();
                 let status = status_patch(&subject, status, observed.rollout.status.as_ref(), plan.status.as_ref());
                 Orders { subject, status, effects, jobs: Vec::new(), events: plan.events.clone() }
             }
@@ -99,14 +114,14 @@ impl Decision {
                 let subject = subject(Key::AnalysisRun, &observed.run.metadata);
                 let name = subject.key.object().name.clone();
                 let effects = plan.effects.iter();
-                let effects = effects.map(|effect| Order { write: effect.write(&name), event: None }).collect();
+                let effects = effects.map(|effect| Order::new(effect, None, &name)).collect();
                 let status = status_patch(&subject, status, observed.run.status.as_ref(), plan.status.as_ref());
                 Orders { subject, status, effects, jobs: plan.jobs.clone(), events: plan.events.clone() }
             }
             Decision::Experiment { observed, plan } => {
                 let subject = subject(Key::Experiment, &observed.experiment.metadata);
                 let effects = plan.effects.iter();
-                let effects = effects.map(|p| Order { write: p.effect.write(""), event: p.event.clone() }).collect();
+                let effects = effects.map(|p| Order::new(&p.effect, p.event.as_ref(), "")).collect();
                 let status = status_patch(&subject, status, observed.experiment.status.as_ref(), plan.status.as_ref());
                 Orders { subject, status, effects, jobs: Vec::new(), events: plan.events.clone() }
             }

@@ -81,6 +81,9 @@ impl fmt::Debug for Deps {
     }
 }
 
+/// After how many conflicts in a row, and again after as many more, the log says so: about ten seconds at first.
+const TRIES_TOLD: u32 = 15;
+
 /// Caches, queue and everything between; clones are the same engine.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
@@ -167,7 +170,16 @@ impl Engine {
         let Some(key) = self.pop() else { return false };
         let next = reconcile(&key, self).await;
         let now = self.now();
-        self.state().queue.done(&key, &next, now);
+        let tries = {
+            let mut state = self.state();
+            state.queue.done(&key, &next, now);
+            state.queue.tries(&key)
+        };
+        // One conflict is as it should be, and told to nobody; so many in a row are not.
+        if matches!(next, Next::Retry(Backoff::Conflict | Backoff::Stale)) && tries % TRIES_TOLD == 0 {
+            let why = "somebody else writes what this writes, or the watches lag behind; trying again";
+            tracing::warn!(%key, tries, why, "it is not done yet");
+        }
         self.0.bell.notify_waiters();
         true
     }
@@ -256,7 +268,7 @@ impl Engine {
             state.ledger.wrote(&orders.subject.key, object, written.mark.clone(), now);
         }
         for name in &report.names_taken {
-            state.caches.note_taken(orders.subject.key.object(), name);
+            state.caches.note_taken(&orders.subject.key, name);
         }
         report
     }
@@ -270,7 +282,8 @@ impl Engine {
             observer.reconciled(key, &record);
         }
         if let (Key::AnalysisRun(name), Decision::AnalysisRun { observed, plan }) = (key, decision)
-            && matches!(report.outcome, Outcome::Done)
+            && !report.dropped
+            && !matches!(report.outcome, Outcome::Fenced)
         {
             self.0.measurements.settled(name, observed.samples.len());
             if !report.refused.is_empty() {

@@ -8,7 +8,7 @@ use crate::queue::Backoff;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A request to the API server failed.
-    #[error("{operation}: {source}")]
+    #[error("{operation}: {}", said(source))]
     Request {
         /// Verb, kind and name, such as `patch status of Rollout shop/web`.
         operation: String,
@@ -89,6 +89,44 @@ impl Error {
         }
     }
 
+    /// Whether somebody has to do something before it can succeed: grant a right, mend a webhook, a spec or a disruption
+    /// budget, choose another name.
+    #[must_use]
+    pub fn needs_help(&self) -> bool {
+        self.backoff() == Backoff::Refused || self.code() == Some(500)
+    }
+
+    /// Whether the API server left a request without an answer, or could not be reached.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        match self {
+            Error::Timeout { .. } => true,
+            Error::Request { .. } => matches!(self.code(), None | Some(429 | 503 | 504)),
+            Error::NameTaken { .. }
+            | Error::Panicked { .. }
+            | Error::Bind { .. }
+            | Error::Serve { .. }
+            | Error::Signals(_)
+            | Error::LeadershipLost { .. } => false,
+        }
+    }
+
+    /// What it is about, in words that are the same whenever the same goes wrong again.
+    #[must_use]
+    pub fn topic(&self) -> String {
+        match self {
+            Error::Request { operation, .. } | Error::Timeout { operation, .. } => {
+                format!("{operation}: {}", self.code().unwrap_or_default())
+            }
+            Error::NameTaken { .. }
+            | Error::Panicked { .. }
+            | Error::Bind { .. }
+            | Error::Serve { .. }
+            | Error::Signals(_)
+            | Error::LeadershipLost { .. } => self.to_string(),
+        }
+    }
+
     /// How soon it makes sense to try again.
     #[must_use]
     pub fn backoff(&self) -> Backoff {
@@ -106,6 +144,17 @@ impl Error {
                 | Error::LeadershipLost { .. } => Backoff::Refused,
             },
         }
+    }
+}
+
+/// What the API server said, or what kept it from saying anything. The client library's own words for an answer hold every
+/// field of it, which nobody can read.
+fn said(error: &kube::Error) -> String {
+    let Some(status) = api_status(error) else { return error.to_string() };
+    let code = format!("{} {}", status.code, status.reason);
+    match status.message.as_str() {
+        "" => format!("the API server answered {}", code.trim_end()),
+        message => format!("{message} ({})", code.trim_end()),
     }
 }
 

@@ -1,16 +1,14 @@
 //! Brings a decision about: the status first, then the effects in order, Jobs, and at last the events.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::Value;
-use serin_api::labels;
 use serin_core::analysis::sample::Sample;
-use serin_core::plan::{Event, Target, Verb, Wake, Write};
+use serin_core::plan::{Event, Target, Verb, Wake};
 
-use crate::change::{Key, Kind, ObjectName};
-use crate::cluster::{Cluster, kind_of};
-use crate::decision::{Orders, Subject};
+use crate::change::{Kind, ObjectName};
+use crate::cluster::Cluster;
+use crate::decision::{Order, Orders};
 use crate::error::Error;
-use crate::events;
+use crate::events::{self, Note};
 use crate::job::Start;
 use crate::lease::Leadership;
 use crate::ledger::Mark;
@@ -19,34 +17,47 @@ use crate::queue::{Backoff, Next};
 /// The least time between a decision and a wake-up that it asks for although it is due already.
 const WAKE_AFTER_MIN: TimeDelta = TimeDelta::seconds(1);
 
+/// Requests that the API server may leave without an answer before no further effect is tried: each takes its time, and
+/// other objects wait.
+const UNANSWERED_MAX: usize = 2;
+
+/// Refused writes of one decision that are told in events; the log has all.
+const REFUSALS_TOLD_MAX: usize = 3;
+
 /// What came of a decision.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Report {
     /// How it ended.
     pub outcome: Outcome,
+    /// Failures besides the one that [`Report::outcome`] may name.
+    pub more_failures: Vec<Error>,
     /// Whether the status was written.
     pub status_written: bool,
+    /// Whether the status could not be written, and so the whole decision was dropped.
+    pub dropped: bool,
     /// The writes that were made, in order, the status among them.
     pub writes: Vec<Written>,
     /// What became of Jobs that the API server will not have, as the ends of their measurements.
     pub refused: Vec<Sample>,
     /// Names of ReplicaSets that could not be created because somebody else has them.
     pub names_taken: Vec<String>,
-    /// Number of events published.
-    pub events: usize,
+    /// The events that were published.
+    pub events: Vec<Event>,
 }
 
 /// How the execution of a decision ended.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum Outcome {
     /// Everything was done.
+    #[default]
     Done,
     /// Somebody else wrote first. What follows was dropped; it has to be observed and decided again.
     Conflict {
         /// Verb, kind and name.
         operation: String,
     },
-    /// A write failed. What follows was dropped.
+    /// A write failed, the first of several perhaps. If it was that of the status, what follows was dropped; otherwise what
+    /// has to wait for it.
     Failed(Error),
     /// We are not the leader any more; nothing further was written.
     Fenced,
@@ -77,11 +88,49 @@ impl Report {
             Outcome::Conflict { .. } => Next::Retry(Backoff::Conflict),
             // The next decision takes another name.
             Outcome::Failed(_) if !self.names_taken.is_empty() => Next::Retry(Backoff::Conflict),
-            Outcome::Failed(error) => match wake.filter(|wake| wake.at > now) {
-                Some(wake) => Next::RetryBy(error.backoff(), wake.at),
-                None => Next::Retry(error.backoff()),
-            },
+            Outcome::Failed(_) => {
+                let soonest = self.failures().map(Error::backoff).min().unwrap_or(Backoff::Refused);
+                match wake.filter(|wake| wake.at > now) {
+                    Some(wake) => Next::RetryBy(soonest, wake.at),
+                    None => Next::Retry(soonest),
+                }
+            }
             Outcome::Fenced => Next::Retry(Backoff::Unavailable),
+        }
+    }
+
+    /// All writes that failed, conflicts aside, in order.
+    pub fn failures(&self) -> impl Iterator<Item = &Error> {
+        let last = match &self.outcome {
+            Outcome::Failed(error) => Some(error),
+            Outcome::Done | Outcome::Conflict { .. } | Outcome::Fenced => None,
+        };
+        last.into_iter().chain(&self.more_failures)
+    }
+
+    /// Takes in what a write came to that was not made; the first failure is kept as the outcome, unless something ends
+    /// the execution.
+    fn note(&mut self, outcome: Outcome) {
+        match (std::mem::take(&mut self.outcome), outcome) {
+            (Outcome::Failed(first), Outcome::Failed(error)) => {
+                self.more_failures.push(error);
+                self.outcome = Outcome::Failed(first);
+            }
+            (Outcome::Failed(first), last) => {
+                self.more_failures.insert(0, first);
+                self.outcome = last;
+            }
+            (Outcome::Done | Outcome::Conflict { .. } | Outcome::Fenced, last) => self.outcome = last,
+        }
+    }
+
+    /// Whether nothing further is to be tried now.
+    fn is_over(&self) -> bool {
+        match &self.outcome {
+            Outcome::Conflict { .. } | Outcome::Fenced => true,
+            Outcome::Done | Outcome::Failed(_) => {
+                self.failures().filter(|error| error.is_unanswered()).count() >= UNANSWERED_MAX
+            }
         }
     }
 }
@@ -98,25 +147,41 @@ pub struct Executor {
 impl Executor {
     /// Carries out orders that were decided at `now`. A failed event is logged and fails nothing.
     pub async fn execute(&self, orders: &Orders, now: DateTime<Utc>) -> Report {
-        let mut report = Report {
-            outcome: Outcome::Done,
-            status_written: false,
-            writes: Vec::new(),
-            refused: Vec::new(),
-            names_taken: Vec::new(),
-            events: 0,
-        };
+        let mut report = Report::default();
         if let Some(patch) = &orders.status {
             match self.write_status(&orders.subject, patch).await {
                 Ok(written) => {
                     report.status_written = true;
                     report.writes.push(written);
                 }
-                Err(outcome) => return Report { outcome, ..report },
+                Err(outcome) => {
+                    report.dropped = true;
+                    report.note(outcome);
+                }
             }
         }
         let mut told = Vec::new();
+        if !report.dropped {
+            told = self.bring_all_about(orders, &mut report).await;
+            self.start_jobs(orders, now, &mut report).await;
+            // The status is written even where an effect failed, so its events are told in any case.
+            told = Event::in_order(&orders.events, told);
+        }
+        self.tell(orders, told, now, &mut report).await;
+        report
+    }
+
+    /// Brings about the effects in order, and answers with the events that tell of them. One that fails holds up those
+    /// that must not go past it, and no others: whoever cannot be helped must not be in the way of a retreat.
+    async fn bring_all_about<'o>(&self, orders: &'o Orders, report: &mut Report) -> Vec<&'o Event> {
+        let (mut told, mut failed): (_, Vec<&Order>) = (Vec::new(), Vec::new());
         for order in &orders.effects {
+            if report.is_over() {
+                break;
+            }
+            if failed.iter().any(|before| order.waits_for(before)) {
+                continue;
+            }
             let done = match &order.write.verb {
                 Verb::Evict { uid } => self.evict(&orders.subject, &order.write, uid).await,
                 Verb::Create(_)
@@ -137,156 +202,50 @@ impl Executor {
                     {
                         report.names_taken.push(order.write.name.clone());
                     }
-                    report.outcome = outcome;
-                    break;
+                    failed.push(order);
+                    report.note(outcome);
                 }
             }
         }
-        if matches!(report.outcome, Outcome::Done) {
-            self.start_jobs(orders, now, &mut report).await;
-        }
-        let refused = refusal(&report.outcome);
-        // The status is written even where an effect failed, so its events are told in any case.
-        for event in Event::in_order(&orders.events, told).into_iter().chain(&refused) {
-            if !self.leadership.may_write() {
-                break;
-            }
-            match events::publish(&self.cluster, &orders.subject, event, now).await {
-                Ok(()) => report.events += 1,
-                Err(error) => {
-                    tracing::warn!(object = %orders.subject.key, %error, "an event was lost");
-                }
-            }
-        }
-        report
-    }
-
-    async fn write_status(&self, subject: &Subject, patch: &Value) -> Result<Written, Outcome> {
-        self.check_leadership()?;
-        let (kind, name) = (subject.key.kind(), subject.key.object());
-        // Only Rollouts have a status subresource.
-        let subresource = match subject.key {
-            Key::Rollout(_) => "/status",
-            Key::AnalysisRun(_) | Key::Experiment(_) => "",
-        };
-        let resource = self.cluster.resource(kind);
-        match self.cluster.merge_patch(&resource, name, subresource, patch).await {
-            Ok(object) => Ok(written(kind, name, "patch", &object)),
-            Err(error) => Err(match error.code() {
-                Some(404 | 409) => Outcome::Conflict { operation: format!("patch status of {kind} {name}") },
-                Some(_) | None => Outcome::Failed(error),
-            }),
-        }
+        told
     }
 
     async fn start_jobs(&self, orders: &Orders, now: DateTime<Utc>, report: &mut Report) {
         for job in &orders.jobs {
+            if report.is_over() {
+                break;
+            }
             match self.start_job(&orders.subject, job, now).await {
                 Ok(Start::Created(written)) => report.writes.push(written),
                 Ok(Start::Refused(sample)) => report.refused.push(sample),
-                Err(outcome) => {
-                    report.outcome = outcome;
-                    break;
+                Err(outcome) => report.note(outcome),
+            }
+        }
+    }
+
+    /// Publishes events about what was done, and about what people have to help with.
+    async fn tell(&self, orders: &Orders, told: Vec<&Event>, now: DateTime<Utc>, report: &mut Report) {
+        let mut notes: Vec<Note> = told.into_iter().cloned().map(Note::from).collect();
+        notes.extend(report.failures().filter(|error| error.needs_help()).map(refusal).take(REFUSALS_TOLD_MAX));
+        for note in notes {
+            if !self.leadership.may_write() {
+                break;
+            }
+            match events::publish(&self.cluster, &orders.subject, &note, now).await {
+                Ok(()) => report.events.push(note.event),
+                Err(error) => {
+                    tracing::warn!(object = %orders.subject.key, reason = note.event.reason, %error, "an event was lost");
                 }
             }
         }
     }
-
-    /// Makes the request that a [`Write`] stands for.
-    pub(crate) async fn bring_about(&self, subject: &Subject, write: &Write) -> Result<Written, Outcome> {
-        self.check_leadership()?;
-        let namespace = write.namespace.as_ref().unwrap_or(&subject.key.object().namespace);
-        let (kind, name) = (kind_of(write.target), ObjectName::new(namespace, &write.name));
-        let verb = verb_name(&write.verb);
-        let error = match self.cluster.write(write, &name).await {
-            Ok(object) => {
-                return Ok(match &write.verb {
-                    Verb::Delete { uid } | Verb::Evict { uid } => deleted(kind, &name, uid),
-                    Verb::Create(_) | Verb::MergePatch(_) | Verb::JsonPatch(_) | Verb::Scale { .. } => {
-                        written(kind, &name, verb, &object)
-                    }
-                });
-            }
-            Err(error) => error,
-        };
-        let conflict = || Outcome::Conflict { operation: format!("{verb} {kind} {name}") };
-        match (&write.verb, error.code()) {
-            (Verb::Delete { uid }, Some(404 | 409)) => Ok(deleted(kind, &name, uid)),
-            (Verb::Create(object), Some(409)) => self.already_exists(write, &name, object).await,
-            (Verb::MergePatch(_) | Verb::JsonPatch(_) | Verb::Scale { .. }, Some(404 | 409)) => Err(conflict()),
-            // A failed `test` of a JSON patch is answered with 422.
-            (Verb::JsonPatch(_), Some(422)) => Err(conflict()),
-            (_, Some(_) | None) => Err(Outcome::Failed(error)),
-        }
-    }
-
-    /// An object that exists counts as created if it has the controller that ours would have; a ReplicaSet only if it is
-    /// for the same pod template too, since pods of another one would be taken for the update.
-    async fn already_exists(&self, write: &Write, name: &ObjectName, wanted: &Value) -> Result<Written, Outcome> {
-        let kind = kind_of(write.target);
-        let existing = self.cluster.get(&self.cluster.resource(kind), name).await;
-        let existing = existing.map_err(|error| match error.code() {
-            Some(404) => Outcome::Conflict { operation: format!("create {kind} {name}") },
-            Some(_) | None => Outcome::Failed(error),
-        })?;
-        let (theirs, ours) = (controller(&existing), controller(wanted));
-        let is_ours = theirs.map(|owner| &owner["uid"]) == ours.map(|owner| &owner["uid"]);
-        let fits = kind != Kind::ReplicaSet || template_hash(&existing) == template_hash(wanted);
-        if is_ours && fits {
-            return Ok(written(kind, name, "create", &existing));
-        }
-        let mut owner = theirs.map_or("nobody".to_owned(), |owner| {
-            let text = |key: &str| owner[key].as_str().unwrap_or_default().to_owned();
-            format!("{} {}", text("kind"), text("name"))
-        });
-        if is_ours {
-            let hash = template_hash(&existing).unwrap_or_default();
-            owner.push_str(&format!(" for another pod template ({}: \"{hash}\")", labels::POD_TEMPLATE_HASH));
-        }
-        Err(Outcome::Failed(Error::NameTaken { operation: format!("create {kind} {name}"), owner }))
-    }
-
-    pub(crate) fn check_leadership(&self) -> Result<(), Outcome> {
-        if self.leadership.may_write() { Ok(()) } else { Err(Outcome::Fenced) }
-    }
 }
 
-/// What people have to hear of a write that fails until somebody helps: a missing right, a webhook that objects, a name
-/// that is taken.
-fn refusal(outcome: &Outcome) -> Option<Event> {
-    match outcome {
-        Outcome::Failed(error) if error.backoff() == Backoff::Refused => {
-            Some(Event::warning("WriteRefused", format!("{error}; it is tried again")))
-        }
-        Outcome::Done | Outcome::Conflict { .. } | Outcome::Failed(_) | Outcome::Fenced => None,
-    }
-}
-
-fn controller(object: &Value) -> Option<&Value> {
-    let owners = object.pointer("/metadata/ownerReferences")?.as_array()?;
-    owners.iter().find(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true))
-}
-
-fn template_hash(object: &Value) -> Option<&str> {
-    object.get("metadata")?.get("labels")?.get(labels::POD_TEMPLATE_HASH)?.as_str()
-}
-
-pub(crate) fn written(kind: Kind, name: &ObjectName, verb: &'static str, object: &Value) -> Written {
-    let version = object.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default();
-    Written { kind, name: name.clone(), verb, mark: Mark::Version(version.to_owned()) }
-}
-
-pub(crate) fn deleted(kind: Kind, name: &ObjectName, uid: &str) -> Written {
-    Written { kind, name: name.clone(), verb: "delete", mark: Mark::Gone(uid.to_owned()) }
-}
-
-fn verb_name(verb: &Verb) -> &'static str {
-    match verb {
-        Verb::Create(_) => "create",
-        Verb::MergePatch(_) | Verb::JsonPatch(_) | Verb::Scale { .. } => "patch",
-        Verb::Delete { .. } => "delete",
-        Verb::Evict { .. } => "evict",
-    }
+/// What people have to hear of a write that fails until somebody helps. Whatever the API server says of it may differ from
+/// try to try, so it is known by what was tried.
+fn refusal(error: &Error) -> Note {
+    let event = Event::warning("WriteRefused", format!("{error}; it is tried again"));
+    Note { event, topic: error.topic() }
 }
 
 #[cfg(test)]

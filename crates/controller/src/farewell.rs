@@ -25,15 +25,17 @@ pub(crate) async fn bid(key: &Key, engine: &Engine) -> Option<Next> {
         Err(error) if error.code() == Some(404) => {}
         Err(error) => return Some(retry(key, &error)),
     }
+    let mut again = None;
     for (kind, place, raw) in left_behind {
         let write = lifting(name, kind, &place, &raw);
         match engine.cluster().write(&write, &place).await {
             Ok(_) => tracing::info!(%key, %kind, object = %place, "the Rollout is gone; its restriction is lifted"),
             Err(error) if error.code() == Some(404) => {}
-            Err(error) => return Some(retry(key, &error)),
+            // One that is refused is in nobody else's way.
+            Err(error) => again = Some(retry(key, &error)),
         }
     }
-    None
+    again
 }
 
 /// Which Rollouts an object says it is set by.
@@ -54,6 +56,7 @@ pub(crate) fn setters(kind: Kind, place: &ObjectName, raw: &Raw) -> Vec<ObjectNa
         | Kind::Pod
         | Kind::Deployment
         | Kind::PodTemplate
+        | Kind::WorkloadReplicaSet
         | Kind::AnalysisTemplate
         | Kind::ClusterAnalysisTemplate
         | Kind::AnalysisRun

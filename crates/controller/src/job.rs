@@ -9,6 +9,7 @@ use serin_core::plan::{Target, Verb, Write};
 
 use crate::decision::Subject;
 use crate::error::Error;
+use crate::events::clipped;
 use crate::execute::{Executor, Outcome, Written};
 use crate::secrets;
 
@@ -16,7 +17,7 @@ use crate::secrets;
 pub(crate) enum Start {
     /// It exists, since now or from before.
     Created(Written),
-    /// It will never exist as it is asked for: its measurement ends with this.
+    /// It does not come to be: its measurement ends with this.
     Refused(Sample),
 }
 
@@ -45,18 +46,43 @@ impl Executor {
         let write = Write { target: Target::Job, namespace: None, name: job.name.clone(), verb: Verb::Create(object) };
         match self.bring_about(subject, &write).await {
             Ok(written) => Ok(Start::Created(written)),
-            Err(Outcome::Failed(error)) if is_final(&error) => {
-                Ok(refused(SampleOutcome::Wrong { message: resolved.redact(&error.to_string()) }))
-            }
+            Err(Outcome::Failed(error)) => match refusal(&error) {
+                Some(outcome) => Ok(refused(outcome(said(&resolved.redact(&error.to_string()))))),
+                None => Err(Outcome::Failed(error)),
+            },
             Err(outcome) => Err(outcome),
         }
     }
 }
 
-/// Whether asking again would be answered the same.
-fn is_final(error: &Error) -> bool {
-    let is_refusal = |code: u16| (400..500).contains(&code) && code != 408 && code != 429;
-    matches!(error, Error::NameTaken { .. }) || error.code().is_some_and(is_refusal)
+/// The longest message of a measurement, in bytes: the API server quotes a Job that it does not want.
+const MESSAGE_MAX: usize = 1024;
+
+/// Secrets are redacted before anything is cut, so that no half of one is left.
+fn said(redacted: &str) -> String {
+    clipped(redacted, MESSAGE_MAX).into_owned()
+}
+
+/// What it means for a measurement that its Job is not created; `None` where the API server is not well, and the same Job is
+/// tried again.
+fn refusal(error: &Error) -> Option<fn(String) -> SampleOutcome> {
+    let wrong: fn(String) -> SampleOutcome = |message| SampleOutcome::Wrong { message };
+    let down: fn(String) -> SampleOutcome = |message| SampleOutcome::SourceDown { message };
+    match error.code() {
+        None if matches!(error, Error::NameTaken { .. }) => Some(wrong),
+        None | Some(408 | 429) => None,
+        // Our own credentials: nothing that the Job could be blamed for.
+        Some(401) => Some(down),
+        Some(403) if is_out_of_quota(error) => Some(down),
+        Some(code) => (400..500).contains(&code).then_some(wrong),
+    }
+}
+
+/// Whether others use up what the namespace may have, or that is not known yet; both end without anybody changing the Job.
+/// The API server says so in words alone.
+fn is_out_of_quota(error: &Error) -> bool {
+    let text = error.to_string();
+    ["exceeded quota:", "status unknown for quota:"].iter().any(|words| text.contains(words))
 }
 
 fn sample(job: &StartJob, outcome: SampleOutcome, now: DateTime<Utc>) -> Sample {
@@ -158,6 +184,42 @@ mod tests {
         let refused = told(&run((422, invalid), fake::status(404, "NotFound")).await.0);
         assert!(refused.starts_with("refused m: Wrong") && refused.contains("*****"), "{refused}");
         assert!(!refused.contains("hunter2"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn what_keeps_a_job_from_being_made_is_held_against_it_only_where_it_is_its_own() {
+        let answer = |code: u16, reason: &str, message: &str| {
+            let (_, mut body) = fake::status(code, reason);
+            body["message"] = json!(message);
+            (code, body)
+        };
+        let quota = "jobs.batch \"u.m.1\" is forbidden: exceeded quota: few, requested: count/jobs.batch=1, used: \
+                     count/jobs.batch=5, limited: count/jobs.batch=5";
+        let cases = [
+            (answer(401, "Unauthorized", "Unauthorized"), "refused m: SourceDown"),
+            (answer(403, "Forbidden", quota), "refused m: SourceDown"),
+            (
+                answer(403, "Forbidden", "status unknown for quota: few, resources: count/jobs.batch"),
+                "refused m: SourceDown",
+            ),
+            (answer(403, "Forbidden", "failed quota: few: must specify limits.cpu"), "refused m: Wrong"),
+            (answer(403, "Forbidden", "User \"serin\" cannot create resource \"jobs\""), "refused m: Wrong"),
+            (answer(413, "RequestEntityTooLarge", "too large"), "refused m: Wrong"),
+        ];
+        for (created, expected) in cases {
+            let result = told(&run(created.clone(), fake::status(404, "NotFound")).await.0);
+            assert!(result.starts_with(expected), "{created:?}: {result}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_refusal_is_cut_without_leaving_half_a_secret() {
+        for length in 950..1_030 {
+            let (_, mut invalid) = fake::status(422, "Invalid");
+            invalid["message"] = json!(format!("{}hunter2{}", "x".repeat(length), "y".repeat(2_000)));
+            let refused = told(&run((422, invalid), fake::status(404, "NotFound")).await.0);
+            assert!(refused.len() < 1_200 && !refused.contains("hu"), "{length}: {refused}");
+        }
     }
 
     #[tokio::test]

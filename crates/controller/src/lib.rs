@@ -38,6 +38,7 @@ pub mod record;
 pub mod run;
 mod secrets;
 pub mod watch;
+mod write;
 
 pub use args::Args;
 pub use change::{Change, Key, Kind, ObjectName};

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serin_core::analysis::sample::{Measure, Sample};
+use chrono::{DateTime, Utc};
+use futures::FutureExt;
+use serin_core::analysis::sample::{Measure, Outcome, Sample};
 use serin_providers::{Answer, Defaults, Sources, Transport};
 use tokio::sync::{Notify, Semaphore};
 
@@ -62,7 +65,10 @@ impl Measurements {
         }
         let (measurements, run) = (self.clone(), run.clone());
         tokio::spawn(async move {
-            let sample = measurements.take(&run, &measure).await;
+            let begun = measurements.0.clock.now();
+            // One that breaks down must not count as under way for ever.
+            let taken = AssertUnwindSafe(measurements.take(&run, &measure)).catch_unwind().await;
+            let sample = taken.unwrap_or_else(|_panic| broke_down(&measure, begun, measurements.0.clock.now()));
             measurements.arrived(&run, sample);
             ring();
             measurements.0.done.notify_waiters();
@@ -145,6 +151,14 @@ impl Measurements {
     fn runs(&self) -> MutexGuard<'_, BTreeMap<ObjectName, Measured>> {
         self.0.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn broke_down(measure: &Measure, started_at: DateTime<Utc>, finished_at: DateTime<Utc>) -> Sample {
+    let metric = measure.metric.clone();
+    tracing::error!(metric, "a measurement broke down; this is a defect; please report it");
+    let message = "the measurement broke down, which is a defect of the controller; see its log".to_owned();
+    let (outcome, value) = (Outcome::Wrong { message }, String::new());
+    Sample { metric, started_at, finished_at, outcome, value, metadata: BTreeMap::new() }
 }
 
 impl fmt::Debug for Measurements {

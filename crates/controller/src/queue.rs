@@ -6,8 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::change::Key;
 
-/// Why a key comes back sooner than anything asks for it, and so how long it waits at first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a key comes back sooner than anything asks for it, and so how long it waits at first; the soonest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Backoff {
     /// Somebody else wrote first: 1 ms at first, observe again.
     Conflict,
@@ -133,6 +133,12 @@ impl Queue {
         }
     }
 
+    /// How often in a row a key has come back without having been done.
+    #[must_use]
+    pub fn tries(&self, key: &Key) -> u32 {
+        self.tries.get(key).copied().unwrap_or(0)
+    }
+
     /// Number of keys that wait or are being worked on.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -245,10 +251,12 @@ mod tests {
         assert!((500..1_000).contains(&delays[0]), "{delays:?}");
         assert!(delays.iter().all(|&us| us <= 10_000_000), "{delays:?}");
         assert!(delays[19] >= 5_000_000, "{delays:?}");
+        assert_eq!(queue.tries(&key("a")), 20);
         now = queue.next_due().expect("due");
         let popped = queue.pop(now).expect("popped");
         queue.done(&popped, &Next::OnChange, now);
         assert!(queue.is_empty());
+        assert_eq!(queue.tries(&key("a")), 0);
         queue.add(key("a"), now);
         let popped = queue.pop(now).expect("popped");
         queue.done(&popped, &Next::Retry(Backoff::Conflict), now);

@@ -33,12 +33,14 @@ pub trait Observer: Send + Sync {
 
 /// Logs a reconcile: at info what a person would call an event, at debug the rest.
 pub(crate) fn log(key: &Key, record: &Record<'_>) {
+    for error in record.report.failures() {
+        tracing::warn!(%key, %error, "a write failed; trying again");
+    }
     match &record.report.outcome {
-        Outcome::Done => {}
+        Outcome::Done | Outcome::Failed(_) => {}
         Outcome::Conflict { operation } => {
             tracing::debug!(%key, %operation, "somebody else wrote first; observing again");
         }
-        Outcome::Failed(error) => tracing::warn!(%key, %error, "a write failed; trying again"),
         Outcome::Fenced => {
             tracing::warn!(%key, "not the leader any more; nothing further was written");
         }

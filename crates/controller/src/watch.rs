@@ -50,6 +50,7 @@ impl Scope {
             | Kind::Pod
             | Kind::Deployment
             | Kind::PodTemplate
+            | Kind::WorkloadReplicaSet
             | Kind::Service
             | Kind::VirtualService
             | Kind::DestinationRule
@@ -131,6 +132,7 @@ impl Watch {
             | Kind::Pod
             | Kind::Deployment
             | Kind::PodTemplate
+            | Kind::WorkloadReplicaSet
             | Kind::Service
             | Kind::AnalysisTemplate
             | Kind::ClusterAnalysisTemplate
@@ -197,24 +199,13 @@ impl Watch {
 
     /// Follows the watch of this kind; returns if the kind is not served (any more).
     async fn follow(&self) {
-        let config = match self.kind {
-            Kind::ReplicaSet | Kind::Pod => watcher::Config::default().labels(serin_api::labels::POD_TEMPLATE_HASH),
-            Kind::Job | Kind::JobPod => watcher::Config::default().labels(serin_api::labels::ANALYSIS_RUN_UID),
-            Kind::EndpointSlice => {
-                let service = self.scope.istiod.as_ref().map_or("", |service| &service.name);
-                watcher::Config::default().labels(&format!("{SERVICE_NAME}={service}"))
-            }
-            Kind::Rollout
-            | Kind::Deployment
-            | Kind::PodTemplate
-            | Kind::Service
-            | Kind::VirtualService
-            | Kind::DestinationRule
-            | Kind::AnalysisTemplate
-            | Kind::ClusterAnalysisTemplate
-            | Kind::AnalysisRun
-            | Kind::Experiment => watcher::Config::default(),
-        };
+        let mut config = watcher::Config::default();
+        if let Some(selector) = self.kind.selector() {
+            config = config.labels(&selector);
+        }
+        if let Some(service) = self.scope.istiod.as_ref().filter(|_| self.kind == Kind::EndpointSlice) {
+            config = config.labels(&format!("{SERVICE_NAME}={}", service.name));
+        }
         let events = watcher::watcher(self.api(), config.page_size(500)).default_backoff();
         let mut events = std::pin::pin!(events);
         let (mut fresh, mut told) = (Vec::new(), false);
@@ -229,7 +220,7 @@ impl Watch {
                 Ok(Event::Apply(object)) => self.engine.apply(Change::Applied(self.kind, object.value)),
                 Ok(Event::Delete(object)) => self.engine.apply(Change::Deleted(self.kind, object.value)),
                 Err(error) if self.kind == Kind::EndpointSlice && is_refused(&error) => {
-                    self.do_without(&error, &mut told)
+                    self.do_without(&error, &mut told);
                 }
                 Err(error) => {
                     let hint = self.hint(&error);

@@ -9,6 +9,8 @@
 //! observes and executes; the `sim` crate does the same against a cluster in one process.
 
 pub mod analysis;
+pub mod bearing;
+mod claims;
 pub mod evidence;
 pub mod experiment;
 pub mod field_error;

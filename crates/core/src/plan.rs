@@ -126,6 +126,15 @@ pub enum Effect {
         /// The whole object.
         object: Value,
     },
+    /// Makes this controller instance the one that serves an Experiment.
+    ClaimExperiment {
+        /// Name of the Experiment.
+        name: String,
+        /// Its UID, a precondition.
+        uid: String,
+        /// The instance, `None` for the one without a name.
+        instance: Option<String>,
+    },
     /// Asks an Experiment to end.
     TerminateExperiment {
         /// Name of the Experiment.
@@ -289,14 +298,16 @@ impl Effect {
             Effect::CreateService { object } => created(Target::Service, object),
             Effect::DeleteService { name, uid } => deleted(Target::Service, name, uid),
             Effect::CreateExperiment { object } => created(Target::Experiment, object),
+            Effect::ClaimExperiment { name, uid, instance } => {
+                own(Target::Experiment, name, claimed(uid, instance.as_deref()))
+            }
             Effect::TerminateExperiment { name } => {
                 own(Target::Experiment, name, Verb::MergePatch(json!({"spec": {"terminate": true}})))
             }
             Effect::DeleteExperiment { name, uid } => deleted(Target::Experiment, name, uid),
             Effect::CreateAnalysisRun { object } => created(Target::AnalysisRun, object),
             Effect::ClaimAnalysisRun { name, uid, instance } => {
-                let labels = json!({labels::INSTANCE_ID: instance});
-                own(Target::AnalysisRun, name, Verb::MergePatch(json!({"metadata": {"uid": uid, "labels": labels}})))
+                own(Target::AnalysisRun, name, claimed(uid, instance.as_deref()))
             }
             Effect::TerminateAnalysisRun { name } => {
                 own(Target::AnalysisRun, name, Verb::MergePatch(json!({"spec": {"terminate": true}})))
@@ -309,6 +320,10 @@ impl Effect {
 
 fn name_of(object: &Value) -> &str {
     object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn claimed(uid: &str, instance: Option<&str>) -> Verb {
+    Verb::MergePatch(json!({"metadata": {"uid": uid, "labels": {labels::INSTANCE_ID: instance}}}))
 }
 
 fn with_uid(patch: &Value, uid: &str) -> Value {

@@ -6,10 +6,11 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use serin_controller::caches::Caches;
 use serin_controller::ledger::Ledger;
-use serin_controller::observe::{Sight, observe_rollout};
+use serin_controller::observe::{Sight, observe_experiment, observe_rollout};
 use serin_controller::{Change, Kind, ObjectName};
+use serin_core::experiment;
 use serin_core::rollout::Observed;
-use serin_core::rollout::observed::Settings;
+use serin_core::rollout::observed::{Pod, Settings};
 
 /// Objects that came from files or from a cluster.
 #[derive(Debug, Default)]
@@ -28,6 +29,23 @@ impl Objects {
         let mut ledger = Ledger::default();
         match observe_rollout(rollout, &self.caches, &mut ledger, now, &Settings::default()) {
             Sight::Seen(seen) => Some(seen.observed),
+            Sight::Gone | Sight::Stale(..) => None,
+        }
+    }
+
+    /// What the controller would decide about an Experiment from, and the pods of its ReplicaSets; `None` if it is not
+    /// there or cannot be read.
+    pub(crate) fn observe_experiment(
+        &self,
+        experiment: &ObjectName,
+        now: DateTime<Utc>,
+    ) -> Option<(experiment::Observed, Vec<Pod>)> {
+        let mut ledger = Ledger::default();
+        match observe_experiment(experiment, &self.caches, &mut ledger, now, &Settings::default()) {
+            Sight::Seen(seen) => {
+                let pods = self.caches.pods_of(&seen.observed.replica_sets);
+                Some((seen.observed, pods))
+            }
             Sight::Gone | Sight::Stale(..) => None,
         }
     }
@@ -59,11 +77,16 @@ pub(crate) fn kind_of(object: &Value) -> Option<Kind> {
         (serin_api::istio::GROUP, "VirtualService") => Kind::VirtualService,
         (serin_api::istio::GROUP, "DestinationRule") => Kind::DestinationRule,
         ("apps", "Deployment") => Kind::Deployment,
-        ("apps", "ReplicaSet") => Kind::ReplicaSet,
+        ("apps", "ReplicaSet") if has_hash(object) => Kind::ReplicaSet,
+        ("apps", "ReplicaSet") => Kind::WorkloadReplicaSet,
         ("", "Service") => Kind::Service,
         ("", "Pod") => Kind::Pod,
         ("", "PodTemplate") => Kind::PodTemplate,
         _ => return None,
     };
     Some(kind)
+}
+
+fn has_hash(object: &Value) -> bool {
+    object["metadata"]["labels"].get(serin_api::labels::POD_TEMPLATE_HASH).is_some()
 }

@@ -1,6 +1,7 @@
 //! What people see of a Rollout, as plain values: read from what the controller sees, drawn by [`draw`].
 
 mod draw;
+mod experiment;
 mod live;
 mod read;
 mod routes;
@@ -8,6 +9,7 @@ mod routes;
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub(crate) use draw::{Detail, lines};
+pub(crate) use experiment::ExperimentTree;
 pub(crate) use live::{Screen, live_lines};
 
 /// A Rollout with everything that belongs to it.
@@ -32,6 +34,8 @@ pub(crate) struct RolloutView {
     pub(crate) runs: Vec<Run>,
     /// The newest first.
     pub(crate) experiments: Vec<ExperimentView>,
+    /// What belongs to it and was not shown to us: a kind, and why.
+    pub(crate) unseen: Vec<String>,
 }
 
 /// The canary's share of the traffic, in percent.

@@ -17,6 +17,8 @@ pub enum Failure {
     Gone,
     /// 403: the client has no right to it.
     Forbidden,
+    /// 404: the server has no such kind.
+    NotServed,
     /// 429: slow down.
     TooManyRequests,
     /// 500: the server is broken.
@@ -282,6 +284,7 @@ fn fate(failure: Failure, attempt: Attempt<'_>) -> Fate {
             refuse(409, "Conflict", &message)
         }
         Failure::Forbidden => refuse(403, "Forbidden", &format!("{} is forbidden: no right to it", attempt.plural)),
+        Failure::NotServed => Fate::Refuse(ApiError::unknown_path()),
         Failure::Gone => refuse(410, "Expired", "too old resource version"),
         Failure::TooManyRequests => refuse(
             429,

@@ -62,7 +62,8 @@ impl Feed {
     fn list_again(&mut self, cluster: &Cluster, engine: &Engine) {
         let faults = cluster.faults();
         self.held.retain(|change| faults.withholds(&change.resource));
-        for (resource, kind) in watched() {
+        for kind in Kind::ALL {
+            let resource = resource_of(kind);
             if faults.withholds(resource) {
                 continue;
             }
@@ -72,48 +73,33 @@ impl Feed {
     }
 }
 
-/// What the controller watches, in the order in which it lists.
-fn watched() -> [(&'static Resource, Kind); 15] {
-    [
-        (&cluster::ENDPOINT_SLICES, Kind::EndpointSlice),
-        (&cluster::SERVICES, Kind::Service),
-        (&cluster::VIRTUAL_SERVICES, Kind::VirtualService),
-        (&cluster::DESTINATION_RULES, Kind::DestinationRule),
-        (&cluster::DEPLOYMENTS, Kind::Deployment),
-        (&cluster::POD_TEMPLATES, Kind::PodTemplate),
-        (&cluster::CLUSTER_ANALYSIS_TEMPLATES, Kind::ClusterAnalysisTemplate),
-        (&cluster::ANALYSIS_TEMPLATES, Kind::AnalysisTemplate),
-        (&cluster::PODS, Kind::Pod),
-        (&cluster::REPLICA_SETS, Kind::ReplicaSet),
-        (&cluster::PODS, Kind::JobPod),
-        (&cluster::JOBS, Kind::Job),
-        (&cluster::ANALYSIS_RUNS, Kind::AnalysisRun),
-        (&cluster::EXPERIMENTS, Kind::Experiment),
-        (&cluster::ROLLOUTS, Kind::Rollout),
-    ]
+/// Where the cluster keeps what the controller calls by this kind.
+fn resource_of(kind: Kind) -> &'static Resource {
+    match kind {
+        Kind::EndpointSlice => &cluster::ENDPOINT_SLICES,
+        Kind::Service => &cluster::SERVICES,
+        Kind::VirtualService => &cluster::VIRTUAL_SERVICES,
+        Kind::DestinationRule => &cluster::DESTINATION_RULES,
+        Kind::Deployment => &cluster::DEPLOYMENTS,
+        Kind::PodTemplate => &cluster::POD_TEMPLATES,
+        Kind::ClusterAnalysisTemplate => &cluster::CLUSTER_ANALYSIS_TEMPLATES,
+        Kind::AnalysisTemplate => &cluster::ANALYSIS_TEMPLATES,
+        Kind::Pod | Kind::JobPod => &cluster::PODS,
+        Kind::ReplicaSet | Kind::WorkloadReplicaSet => &cluster::REPLICA_SETS,
+        Kind::Job => &cluster::JOBS,
+        Kind::AnalysisRun => &cluster::ANALYSIS_RUNS,
+        Kind::Experiment => &cluster::EXPERIMENTS,
+        Kind::Rollout => &cluster::ROLLOUTS,
+    }
 }
 
 /// The controller's names for a kind, one for each of its watches; none for kinds that it does not watch.
 fn kinds_of(resource: &Resource) -> impl Iterator<Item = Kind> {
-    watched().into_iter().filter(move |(known, _)| *known == resource).map(|(_, kind)| kind)
+    Kind::ALL.into_iter().filter(move |kind| resource_of(*kind) == resource)
 }
 
-/// The live controller watches ReplicaSets, pods and Jobs by our labels alone.
+/// The live controller watches some kinds by labels.
 fn is_watched(kind: Kind, object: &Value) -> bool {
-    let has = |label: &str| object.pointer("/metadata/labels").is_some_and(|labels| labels.get(label).is_some());
-    match kind {
-        Kind::ReplicaSet | Kind::Pod => has(serin_api::labels::POD_TEMPLATE_HASH),
-        Kind::Job | Kind::JobPod => has(serin_api::labels::ANALYSIS_RUN_UID),
-        Kind::Rollout
-        | Kind::Deployment
-        | Kind::PodTemplate
-        | Kind::Service
-        | Kind::VirtualService
-        | Kind::DestinationRule
-        | Kind::AnalysisTemplate
-        | Kind::ClusterAnalysisTemplate
-        | Kind::AnalysisRun
-        | Kind::EndpointSlice
-        | Kind::Experiment => true,
-    }
+    let has = |label: &str| object.pointer("/metadata/labels").is_some_and(|all| all.get(label).is_some());
+    kind.label().is_none_or(has) && !kind.labels_absent().iter().any(|label| has(label))
 }

@@ -1,17 +1,17 @@
-//! A new version: the image of a Rollout, or of the Deployment that a Rollout refers to.
+//! A new version: the image of a Rollout, or of the workload that a Rollout refers to.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, DEPLOYMENTS, ROLLOUTS, Resource};
-use crate::rollout_object::workload_name;
+use crate::cluster::{Cluster, ROLLOUTS};
+use crate::rollout_object::{Workload, workload};
 
 /// `WORKLOAD[/CONTAINER]=IMAGE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetImage {
-    /// Name of a Rollout, or of a Deployment that a Rollout refers to.
+    /// Name of a Rollout, or of a Deployment, ReplicaSet or PodTemplate that a Rollout refers to.
     pub workload: String,
     /// Name of the container; may be left out if there is one only, or one named like the workload.
     pub container: Option<String>,
@@ -68,27 +68,26 @@ pub fn set_image(cluster: &Cluster, change: &SetImage) -> Result<Changed, String
     let rollouts = cluster.list(&ROLLOUTS, None);
     let text = |object: &Value, field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
     let found = rollouts.iter().find(|rollout| {
-        text(rollout, "name") == change.workload || workload_name(rollout) == Some(change.workload.as_str())
+        text(rollout, "name") == change.workload || workload(rollout).is_some_and(|of| of.name == change.workload)
     });
     let Some(rollout) = found else {
         let mut known: Vec<String> = rollouts.iter().map(|rollout| text(rollout, "name")).collect();
-        known.extend(rollouts.iter().filter_map(|rollout| workload_name(rollout)).map(str::to_owned));
+        known.extend(rollouts.iter().filter_map(|rollout| Some(workload(rollout)?.name.to_owned())));
         return Err(format!(
-            "there is no Rollout `{}`, and no Deployment of that name that a Rollout refers to; there are: {}",
+            "there is no Rollout `{}`, and no workload of that name that a Rollout refers to; there are: {}",
             change.workload,
             known.join(", ")
         ));
     };
     let namespace = text(rollout, "namespace");
-    let (resource, name): (&Resource, String) = match workload_name(rollout) {
-        Some(deployment) => (&DEPLOYMENTS, deployment.to_owned()),
-        None => (&ROLLOUTS, text(rollout, "name")),
-    };
-    let object = cluster.get(resource, &namespace, &name).map_err(|_| {
+    let own = text(rollout, "name");
+    let own = Workload { resource: &ROLLOUTS, name: &own, template: "/spec/template" };
+    let Workload { resource, name, template } = workload(rollout).unwrap_or(own);
+    let object = cluster.get(resource, &namespace, name).map_err(|_| {
         format!("{} {name}, which Rollout {} refers to, does not exist", resource.kind, text(rollout, "name"))
     })?;
-    let index = container_index(&object, change)?;
-    let pointer = format!("/spec/template/spec/containers/{index}/image");
+    let index = container_index(&object, template, change)?;
+    let pointer = format!("{template}/spec/containers/{index}/image");
     let before = object.pointer(&pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     if before == change.image {
         return Err(format!("{} {name} runs {before} already; name another image", resource.kind));
@@ -98,12 +97,12 @@ pub fn set_image(cluster: &Cluster, change: &SetImage) -> Result<Changed, String
             *image = json!(change.image);
         }
     };
-    cluster.modify(resource, &namespace, &name, edit).map_err(|error| error.to_string())?;
+    cluster.modify(resource, &namespace, name, edit).map_err(|error| error.to_string())?;
     Ok(Changed { namespace, rollout: text(rollout, "name"), patched: format!("{} {name}", resource.kind), before })
 }
 
-fn container_index(object: &Value, change: &SetImage) -> Result<usize, String> {
-    let containers = object.pointer("/spec/template/spec/containers").and_then(Value::as_array);
+fn container_index(object: &Value, template: &str, change: &SetImage) -> Result<usize, String> {
+    let containers = object.pointer(&format!("{template}/spec/containers")).and_then(Value::as_array);
     let names: Vec<&str> = containers.into_iter().flatten().map(|c| c["name"].as_str().unwrap_or_default()).collect();
     let wanted = change.container.as_deref().unwrap_or(&change.workload);
     match names.iter().position(|name| *name == wanted) {

@@ -1,6 +1,6 @@
 //! Istio's control plane as the cluster shows it: the EndpointSlice of istiod's Service.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 use serin_controller::ObjectName;
 
@@ -9,10 +9,19 @@ use crate::cluster::Cluster;
 /// How long a killed istiod was away on a real cluster; proxies found it again later.
 const AWAY_MAX: TimeDelta = TimeDelta::seconds(10);
 
+/// How long the first one has been there when a world begins.
+const AGE: TimeDelta = TimeDelta::days(1);
+
+/// When a pod behind an EndpointSlice last changed, as Kubernetes tells it.
+/// Source: <https://kubernetes.io/docs/reference/labels-annotations-taints/#endpoints-kubernetes-io-last-change-trigger-time>
+const LAST_CHANGE: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+
 /// An istiod that may be killed and comes back.
 #[derive(Debug)]
 pub(crate) struct Istiod {
     service: ObjectName,
+    /// When the last one came or went.
+    changed_at: DateTime<Utc>,
     /// How many there were before this one.
     former: u32,
     /// When the next one is ready.
@@ -23,7 +32,7 @@ impl Istiod {
     /// One that is ready.
     pub(crate) fn new(service: ObjectName, cluster: &Cluster) -> Self {
         cluster.ensure_namespace(&service.namespace);
-        let istiod = Istiod { service, former: 0, ready_at: None };
+        let istiod = Istiod { service, changed_at: cluster.now() - AGE, former: 0, ready_at: None };
         istiod.show(cluster);
         istiod
     }
@@ -31,6 +40,7 @@ impl Istiod {
     /// Kills it; proxies know nothing new for `time`, for a part of which no istiod is ready.
     pub(crate) fn kill(&mut self, cluster: &Cluster, time: TimeDelta) {
         self.former += 1;
+        self.changed_at = cluster.now();
         self.ready_at = Some(cluster.now() + time.min(AWAY_MAX));
         self.show(cluster);
     }
@@ -39,6 +49,7 @@ impl Istiod {
     pub(crate) fn step(&mut self, cluster: &Cluster) {
         if self.ready_at.is_some_and(|at| at <= cluster.now()) {
             self.ready_at = None;
+            self.changed_at = cluster.now();
             self.show(cluster);
         }
     }
@@ -70,6 +81,7 @@ impl Istiod {
                 "namespace": self.service.namespace,
                 "name": format!("{}-slice", self.service.name),
                 "labels": {"kubernetes.io/service-name": self.service.name},
+                "annotations": {LAST_CHANGE: self.changed_at.to_rfc3339_opts(SecondsFormat::Secs, true)},
             },
             "addressType": "IPv4",
             "endpoints": endpoints,

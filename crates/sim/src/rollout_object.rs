@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::cluster::{DEPLOYMENTS, POD_TEMPLATES, REPLICA_SETS, Resource};
+
 /// Namespace and name of each VirtualService that a Rollout of `namespace` steps.
 pub(crate) fn routes_of(rollout: &Value, namespace: &str) -> Vec<(String, String)> {
     let Some(istio) = rollout.pointer("/spec/strategy/canary/trafficRouting/istio") else { return Vec::new() };
@@ -14,11 +16,27 @@ pub(crate) fn routes_of(rollout: &Value, namespace: &str) -> Vec<(String, String
         .collect()
 }
 
-/// Name of the Deployment that a Rollout refers to.
-pub(crate) fn workload_name(rollout: &Value) -> Option<&str> {
+/// Where the pod template of a Rollout is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Workload<'r> {
+    /// Kind of the object.
+    pub(crate) resource: &'static Resource,
+    /// Its name, in the Rollout's namespace.
+    pub(crate) name: &'r str,
+    /// JSON pointer to the template in it.
+    pub(crate) template: &'static str,
+}
+
+/// The object that a Rollout refers to.
+pub(crate) fn workload(rollout: &Value) -> Option<Workload<'_>> {
     let reference = rollout.pointer("/spec/workloadRef")?;
-    reference["kind"].as_str().filter(|kind| *kind == "Deployment")?;
-    reference["name"].as_str()
+    let (resource, template) = match reference["kind"].as_str()? {
+        "Deployment" => (&DEPLOYMENTS, "/spec/template"),
+        "ReplicaSet" => (&REPLICA_SETS, "/spec/template"),
+        "PodTemplate" => (&POD_TEMPLATES, "/template"),
+        _ => return None,
+    };
+    Some(Workload { resource, name: reference["name"].as_str()?, template })
 }
 
 /// A text field of the status; empty if it is not there.

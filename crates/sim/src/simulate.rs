@@ -1,5 +1,7 @@
 //! What a new version would do, in virtual time: from healthy, through the change of an image, to its end.
 
+mod experiments;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -59,7 +61,7 @@ pub struct Options {
 pub enum End {
     /// The new version is promoted, and everything is Healthy.
     Healthy,
-    /// It was aborted.
+    /// It was aborted; or an Experiment that no Rollout started did not succeed.
     Aborted,
     /// Neither, when the horizon was reached.
     Waiting,
@@ -74,7 +76,7 @@ pub struct Summary {
     pub at: DateTime<Utc>,
     /// When the image was changed; the beginning of the story.
     pub began: DateTime<Utc>,
-    /// Phase of the Rollout that the story is about.
+    /// Phase of the Rollout, or of the Experiments, that the story is about.
     pub phase: String,
     /// Its message.
     pub message: String,
@@ -111,6 +113,9 @@ pub async fn simulate(options: Options, tell: &mut dyn FnMut(&Entry)) -> Result<
     let mut world = World::new(config, Some(Arc::new(timeline.clone())));
     world.transport().set_answers(options.answers.clone());
     let setup = stage::set(&world, &options.manifests, options.namespace.as_deref())?;
+    if experiments::are_alone(world.cluster()) {
+        return experiments::unfold(world, (&options, setup), &timeline, tell).await;
+    }
     let is_up = stage::bring_up(&mut world, &options.manifests).await?;
     let began = world.now();
     let mut story = Story { setup, changed: None, began };

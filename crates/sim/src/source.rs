@@ -1,6 +1,7 @@
 //! The way to the simulated metrics sources and web endpoints: no sockets, and a switch to take them down.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,6 +19,33 @@ pub struct WebAnswer {
     pub url: String,
     /// The body, always with status 200.
     pub body: String,
+}
+
+impl FromStr for WebAnswer {
+    type Err = String;
+
+    /// Reads `URL=BODY`. The address ends before the first `=` behind which JSON begins; queries have `=` as well. Other
+    /// text can follow only an address without a query.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let json = |text: &str| serde_json::from_str::<serde::de::IgnoredAny>(text);
+        let mut places = text.match_indices('=').map(|(at, _)| at);
+        let first = places.clone().next().ok_or_else(|| {
+            format!("`{text}` has not the form URL=BODY, such as 'http://quality.example/=' followed by JSON")
+        })?;
+        let at = places.find(|at| json(&text[at + 1..]).is_ok()).unwrap_or(first);
+        let (url, body) = (&text[..at], &text[at + 1..]);
+        if !url.parse::<http::Uri>().is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https"))) {
+            return Err(format!("`{url}` is no address; write it whole, such as 'http://quality.example/=true'"));
+        }
+        if let Err(error) = json(body)
+            && (url.contains('?') || body.starts_with(['{', '[', '"']))
+        {
+            return Err(format!(
+                "`{body}` is no JSON ({error}); other text can only follow an address without a query"
+            ));
+        }
+        Ok(WebAnswer { url: url.to_owned(), body: body.to_owned() })
+    }
 }
 
 /// Carries requests to the sources of a world; clones share one switch.
@@ -111,6 +139,10 @@ mod tests {
         let cases = [
             ("http://a/x?y=1", Ok("short")),
             ("http://a/long/er", Ok("long")),
+            (
+                "http://b/api/v1/verdict",
+                Err("the simulation knows no answer of http://b/api/v1/verdict; `simulate --answer` gives it one"),
+            ),
             ("http://b/?secret", Err("the simulation knows no answer of http://b/; `simulate --answer` gives it one")),
         ];
         for (url, wanted) in cases {
@@ -119,6 +151,30 @@ mod tests {
             let answered = transport.send(request, &options).await;
             let told = answered.map(|response| String::from_utf8_lossy(response.body()).into_owned());
             assert_eq!(told.map_err(|error| error.message), wanted.map(str::to_owned).map_err(str::to_owned), "{url}");
+        }
+    }
+
+    #[test]
+    fn answers_are_read_as_people_write_them() {
+        let cases = [
+            ("http://a/=fine", Ok(("http://a/", "fine"))),
+            ("http://a/=x=1", Ok(("http://a/=x", "1"))),
+            (r#"https://a/?of=b&x=1={"ok": "a=b"}"#, Ok(("https://a/?of=b&x=1", r#"{"ok": "a=b"}"#))),
+            ("http://a/=", Ok(("http://a/", ""))),
+            ("http://a", Err("`http://a` has not the form URL=BODY, such as ")),
+            ("=1", Err("`` is no address; write it whole, such as 'http://quality.example/=")),
+            ("quality.example/=1", Err("`quality.example/` is no address;")),
+            ("ftp://quality/=1", Err("`ftp://quality/` is no address;")),
+            (r#"http://quality/={"ok": tru}"#, Err(r#"`{"ok": tru}` is no JSON ("#)),
+            ("http://quality/?of=kettle", Err("`kettle` is no JSON")),
+            ("http://quality/?of=kettle=fine", Err("other text can only follow an address without a query")),
+        ];
+        for (text, wanted) in cases {
+            match (text.parse::<WebAnswer>(), wanted) {
+                (Ok(answer), Ok((url, body))) => assert_eq!((answer.url.as_str(), answer.body.as_str()), (url, body)),
+                (Err(error), Err(part)) => assert!(error.contains(part), "{text}: {error}"),
+                (read, wanted) => panic!("{text}: {read:?}, expected {wanted:?}"),
+            }
         }
     }
 }

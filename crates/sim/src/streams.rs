@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::cluster::{Cluster, DEPLOYMENTS, SERVICES, VIRTUAL_SERVICES};
+use crate::cluster::{Cluster, SERVICES, VIRTUAL_SERVICES};
 use crate::mesh::Traffic;
-use crate::rollout_object::{routes_of, workload_name};
+use crate::rollout_object::{routes_of, workload};
 
 /// The stream that reaches a Rollout: the first host of its first VirtualService, or its active Service; without either,
 /// the first Service that selects its pods. `None` if nobody could call it.
@@ -44,8 +44,9 @@ fn gateway_of(vs: &Value, namespace: &str) -> Option<String> {
 fn pod_labels(cluster: &Cluster, rollout: &Value, namespace: &str) -> Value {
     let own = rollout.pointer("/spec/template/metadata/labels").cloned();
     own.or_else(|| {
-        let deployment = cluster.get(&DEPLOYMENTS, namespace, workload_name(rollout)?).ok()?;
-        deployment.pointer("/spec/template/metadata/labels").cloned()
+        let workload = workload(rollout)?;
+        let object = cluster.get(workload.resource, namespace, workload.name).ok()?;
+        object.pointer(&format!("{}/metadata/labels", workload.template)).cloned()
     })
     .unwrap_or_default()
 }

@@ -11,13 +11,14 @@ use anyhow::{Context, Result, anyhow};
 use chrono::Utc;
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::cluster::{Cluster, text};
+use super::cluster::Cluster;
 use super::load::{Load, LoadSpec};
 use super::manifests::Manifests;
-use super::place::{CASE, Place};
+use super::place::Place;
 use super::release::{Release, repository};
 use super::report::{Figures, Report, Row};
 use super::rollout::Subject;
+use super::sweep;
 use super::timeline::Timeline;
 
 /// What a case does.
@@ -121,6 +122,8 @@ pub(crate) struct Pace {
 /// # Errors
 /// If the cluster cannot be used at all.
 pub(crate) async fn run(cluster: &Cluster, cases: &[Case], keep: &Path, pace: &Pace) -> Result<Report> {
+    let names = cases.iter().map(|case| case.suite).collect();
+    let _run = sweep::begin(cluster, &names).await.context("failed to remove what an earlier run left")?;
     let began = Instant::now();
     let seen = Mutex::new(Vec::new());
     let suites = cases.chunk_by(|one, next| one.suite == next.suite);
@@ -160,7 +163,6 @@ async fn suite(cluster: &Cluster, cases: &[Case], way: (&Path, &Pace), seen: &Mu
     let (keep, pace) = way;
     let name = cases.first().map(|case| case.suite).unwrap_or_default();
     let release = Release::install(cluster, name, &[]).await.with_context(|| format!("failed to install {name}"))?;
-    sweep(cluster, name).await.with_context(|| format!("failed to remove what an earlier run of {name} left"))?;
     for case in cases {
         let mut row = one(cluster, release.clone(), case, keep).await;
         for attempt in 2..=pace.again + 1 {
@@ -179,31 +181,10 @@ async fn suite(cluster: &Cluster, cases: &[Case], way: (&Path, &Pace), seen: &Mu
     release.uninstall().await
 }
 
-/// Removes the namespaces and the load of a suite that was interrupted: they would take the others' share of the machine.
-async fn sweep(cluster: &Cluster, suite: &str) -> Result<()> {
-    let ours = format!("e2e-{suite}-");
-    for namespace in cluster.list("v1", "Namespace", "", CASE).await? {
-        let name = text(&namespace, "/metadata/name");
-        if name.starts_with(&ours) {
-            stop_loads(cluster, name).await?;
-            Place { cluster: cluster.clone(), namespace: name.to_owned() }.remove().await?;
-        }
-    }
-    Ok(())
-}
-
-/// Ends whatever load goes to a namespace.
-async fn stop_loads(cluster: &Cluster, namespace: &str) -> Result<()> {
-    for spec in [LoadSpec::mesh(namespace, ""), LoadSpec::gateway(namespace, "")] {
-        Load::named(cluster, &spec.name).stop().await?;
-    }
-    Ok(())
-}
-
 async fn one(cluster: &Cluster, serin: Release, case: &Case, keep: &Path) -> Row {
     let began = Instant::now();
     let figures = Figures::default();
-    let namespace = format!("e2e-{}-{}", case.suite, case.name.replace(' ', "-"));
+    let namespace = sweep::namespace(case.suite, case.name);
     let played = play(cluster, &serin, case, &figures, (&namespace, keep)).await;
     let error = played.err().map(|error| format!("{error:#}"));
     Row { suite: case.suite, case: case.name, error, took: began.elapsed(), figures }
@@ -240,7 +221,7 @@ async fn play(
         let folder = keep.join(case.suite).join(case.name.replace(' ', "-"));
         preserve(serin, &place, &timeline, &folder).await.context("failed to keep the record")?;
     }
-    stop_loads(cluster, namespace).await?;
+    sweep::stop_loads(cluster, namespace).await?;
     place.remove().await?;
     outcome
 }

@@ -32,6 +32,8 @@ pub(crate) struct LoadSpec {
     pub(crate) target: String,
     /// Host header, if not the URL's.
     pub(crate) host: Option<String>,
+    /// A further header of each request, such as `x-team: shop`.
+    pub(crate) header: Option<String>,
     /// Requests per second.
     pub(crate) rate: u32,
     /// Whether the pod has a proxy of its own that routes; else the target has to be a gateway.
@@ -45,8 +47,18 @@ impl LoadSpec {
             name: format!("load-{namespace}"),
             target: format!("http://{service}.{namespace}:9080/"),
             host: None,
+            header: None,
             rate: 100,
             sidecar: true,
+        }
+    }
+
+    /// The same beside it, each request with this header.
+    pub(crate) fn with_header(namespace: &str, service: &str, header: &str) -> Self {
+        LoadSpec {
+            name: format!("head-{namespace}"),
+            header: Some(header.to_owned()),
+            ..Self::mesh(namespace, service)
         }
     }
 
@@ -56,6 +68,7 @@ impl LoadSpec {
             name: format!("gate-{namespace}"),
             target: "http://istio-ingressgateway.istio-system/".to_owned(),
             host: Some(host.to_owned()),
+            header: None,
             rate: 100,
             sidecar: false,
         }
@@ -89,6 +102,9 @@ impl Load {
         ];
         if let Some(host) = &spec.host {
             env.push(json!({"name": "HOST", "value": host}));
+        }
+        if let Some(header) = &spec.header {
+            env.push(json!({"name": "HEADER", "value": header}));
         }
         let pod = json!({"apiVersion": "v1", "kind": "Pod",
             "metadata": {"name": spec.name, "labels": {"app": "load", "sidecar.istio.io/inject": spec.sidecar.to_string()},
@@ -164,8 +180,26 @@ impl Load {
         let during = self.counts().await?.minus(&before);
         let (hits, total) =
             (during.answered.get(canary).map_or(0, |statuses| statuses.values().sum()), during.answered_total());
-        let chance = two_sided(hits, total, weight as f64 / 100.0);
-        ensure!(chance >= CHANCE, "{hits} of {total} at weight {weight}: probability {chance:e}");
+        agrees(hits, total, weight)?;
         Ok((hits, total))
     }
+
+    /// Waits until every request of half a second is answered by this version.
+    pub(crate) async fn reaches(&self, version: &str, limit: Duration) -> Result<()> {
+        until(&format!("{} reaches {version} alone", self.name), limit, || async {
+            let before = self.counts().await?;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let during = self.counts().await?.minus(&before);
+            ensure!(during.answered.keys().eq([version]), "{:?} {:?}", during.answered, during.failed);
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Checks that so many of all requests can have got there by a weight in percent.
+pub(crate) fn agrees(hits: u64, total: u64, weight: i64) -> Result<()> {
+    let chance = two_sided(hits, total, weight as f64 / 100.0);
+    ensure!(chance >= CHANCE, "{hits} of {total} at weight {weight}: probability {chance:e}");
+    Ok(())
 }

@@ -18,6 +18,15 @@ const SHOP: &str = include_str!("../../fixtures/shop.yaml");
 /// Two metrics from Prometheus: success rate and p99 of one side.
 const SIGNALS: &str = include_str!("../../fixtures/signals.yaml");
 
+/// A blue-green Rollout with its two Services, and a route on which Envoy tries nothing twice.
+const CART: &str = include_str!("../../fixtures/methods/blue-green.yaml");
+
+/// What `shop` has instead for header and mirror routes.
+const ROUTES: &str = include_str!("../../fixtures/methods/routes.yaml");
+
+/// What `shop` has instead for an experiment with a share of the traffic.
+const EXPERIMENT: &str = include_str!("../../fixtures/methods/experiment.yaml");
+
 impl Manifests {
     /// Bookinfo's `reviews`: Service, Deployment, Rollout, VirtualService, DestinationRule, all named `reviews`.
     /// Steps 10, 20, 40, 60, 80 with short pauses; role labels as subset labels; no analysis.
@@ -28,6 +37,35 @@ impl Manifests {
     /// `shop`: Service, Rollout, VirtualService, DestinationRule; hash labels; no analysis.
     pub(crate) fn shop() -> Result<Self> {
         Ok(Manifests(yaml(SHOP)?))
+    }
+
+    /// `cart`: Services `cart` and `cart-preview`, Rollout, VirtualService; a blue-green update that waits for a person.
+    pub(crate) fn cart() -> Result<Self> {
+        Ok(Manifests(yaml(CART)?))
+    }
+
+    /// `shop` with a canary that testers reach by a header first, and that gets copies of the requests then.
+    pub(crate) fn routes() -> Result<Self> {
+        Self::shop_with(ROUTES)
+    }
+
+    /// `shop` with an experiment at 20 %, whose two sets of pods get 10 % each.
+    pub(crate) fn experiment() -> Result<Self> {
+        Self::shop_with(EXPERIMENT)
+    }
+
+    /// `shop`, its Rollout merged with this text, and nothing tried twice by Envoy.
+    fn shop_with(text: &str) -> Result<Self> {
+        let mut manifests = Self::shop()?.untried()?;
+        let patch: Value = serde_saphyr::from_str(text)?;
+        let rollout = manifests.0.iter_mut().find(|object| object["kind"] == "Rollout").context("no Rollout")?;
+        merge(rollout, &patch);
+        Ok(manifests)
+    }
+
+    /// Envoy tries nothing twice, so that whatever goes wrong is seen.
+    pub(crate) fn untried(self) -> Result<Self> {
+        self.set("VirtualService", "/spec/http/0/retries", json!({"attempts": 0}))
     }
 
     /// AnalysisTemplate `signals` with arguments `host`, `subset`.
@@ -104,5 +142,36 @@ impl Manifests {
     /// Lets an analysis of latency pass whatever else the machine has to do, where latency is not what is tested.
     pub(crate) fn patient(self) -> Result<Self> {
         self.set("AnalysisTemplate", "/spec/metrics/1/successCondition", "result[0] <= 60000".into())
+    }
+}
+
+/// Lays a patch over an object: maps are merged, everything else is replaced.
+fn merge(object: &mut Value, patch: &Value) {
+    if let (Some(own), Some(patch)) = (object.as_object_mut(), patch.as_object()) {
+        for (key, value) in patch {
+            merge(own.entry(key).or_insert(Value::Null), value);
+        }
+    } else {
+        *object = patch.clone();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fixtures_of_methods_can_be_read() {
+        let strategy = |manifests: Manifests| {
+            let rollout = manifests.0.into_iter().find(|object| object["kind"] == "Rollout").expect("a Rollout");
+            rollout["spec"]["strategy"].clone()
+        };
+        assert_eq!(strategy(Manifests::cart().expect("cart"))["blueGreen"]["autoPromotionEnabled"], false);
+        for (manifests, step) in [(Manifests::routes(), "setHeaderRoute"), (Manifests::experiment(), "experiment")] {
+            let strategy = strategy(manifests.expect(step));
+            assert!(strategy["canary"]["steps"][1][step].is_object(), "{strategy:#}");
+            let istio = &strategy["canary"]["trafficRouting"]["istio"];
+            assert_eq!(istio["destinationRule"]["canarySubsetName"], "canary", "what shop says stays");
+        }
     }
 }

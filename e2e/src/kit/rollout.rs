@@ -144,3 +144,10 @@ pub(crate) fn weights(service: &Value) -> (i64, i64) {
     };
     (of("stable"), of("canary"))
 }
+
+/// Whether a pod is ready and stays.
+pub(crate) fn is_serving(pod: &Value) -> bool {
+    let conditions = pod.pointer("/status/conditions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let ready = conditions.iter().any(|it| it["type"] == "Ready" && it["status"] == "True");
+    ready && pod.pointer("/metadata/deletionTimestamp").is_none()
+}

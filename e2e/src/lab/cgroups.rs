@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -55,15 +55,7 @@ fn parse(own: &str) -> Vec<Hierarchy> {
 /// If a group cannot be made.
 pub fn make() -> Result<()> {
     for folder in folders()? {
-        let group = folder.join(CGROUP);
-        fs::create_dir_all(&group).with_context(|| format!("failed to make {}", group.display()))?;
-        if folder.ends_with("cpuset") {
-            // A group of this hierarchy takes no process before it has both.
-            for name in ["cpuset.cpus", "cpuset.mems"] {
-                let all = fs::read(folder.join(name)).with_context(|| format!("failed to read {name}"))?;
-                fs::write(group.join(name), all).with_context(|| format!("failed to write {name}"))?;
-            }
-        }
+        make_group(&folder, CGROUP)?;
     }
     prefer_pods(&version()?);
     if let Version::Two = version()? {
@@ -75,6 +67,43 @@ pub fn make() -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn make_group(folder: &Path, name: &str) -> Result<()> {
+    let group = folder.join(name);
+    fs::create_dir_all(&group).with_context(|| format!("failed to make {}", group.display()))?;
+    if folder.ends_with("cpuset") {
+        // A group of this hierarchy takes no process before it has both.
+        for name in ["cpuset.cpus", "cpuset.mems"] {
+            let all = fs::read(folder.join(name)).with_context(|| format!("failed to read {name}"))?;
+            fs::write(group.join(name), all).with_context(|| format!("failed to write {name}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a group of another name in every hierarchy, puts a process into it, and removes it when the process has ended.
+///
+/// # Errors
+/// If this machine does not let us.
+pub fn try_out() -> Result<()> {
+    let name = format!("{CGROUP}-check-{}", std::process::id());
+    for folder in folders()? {
+        let tried = make_group(&folder, &name).and_then(|()| hold_a_process(&folder.join(&name)));
+        let removed = remove_group(&folder.join(&name));
+        tried.and(removed)?;
+    }
+    Ok(())
+}
+
+fn hold_a_process(group: &Path) -> Result<()> {
+    // It ends with its input.
+    let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+    let file = group.join("cgroup.procs");
+    let written = fs::write(&file, child.id().to_string());
+    drop(child.stdin.take());
+    child.wait()?;
+    written.with_context(|| format!("failed to write {}", file.display()))
 }
 
 /// A group weighs as much as one process beside it: beside a dozen busy programs of the host all pods together would have
@@ -118,13 +147,16 @@ pub fn mount(enter: impl Fn(&str) -> Command) -> Result<()> {
 /// If one stays.
 pub fn remove() -> Result<()> {
     for folder in folders()? {
-        let group = folder.join(CGROUP);
-        until(&format!("{} can be removed", group.display()), RELEASE, || {
-            remove_below(&group);
-            Ok(!group.exists())
-        })?;
+        remove_group(&folder.join(CGROUP))?;
     }
     Ok(())
+}
+
+fn remove_group(group: &Path) -> Result<()> {
+    until(&format!("{} can be removed", group.display()), RELEASE, || {
+        remove_below(group);
+        Ok(!group.exists())
+    })
 }
 
 /// Our groups that are there.

@@ -140,7 +140,8 @@ impl Load {
 pub fn status() -> Result<()> {
     let layout = Layout::here()?;
     if !namespaces::exist(&layout) {
-        println!("stopped");
+        // Programs read the first line.
+        println!("{}", if stop::is_kept(&layout) { "stopped, its state is kept" } else { "stopped" });
         return Ok(());
     }
     let mut text = String::new();

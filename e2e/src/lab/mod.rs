@@ -45,7 +45,7 @@ pub mod process;
 pub mod progress;
 pub mod prometheus;
 #[cfg(test)]
-mod scratch;
+pub(crate) mod scratch;
 pub mod simulated;
 pub mod skywalking;
 pub mod stages;

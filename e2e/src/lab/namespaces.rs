@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::cgroups;
-use super::command::{run, until};
+use super::command::{find, run, until};
 use super::layout::{DNS_ADDRESS, Layout, NODE_ADDRESS, NODE_NAME, SERVICE_RANGE};
 use super::process::{self, Process};
 
@@ -100,8 +100,7 @@ fn is_first(process: Process) -> bool {
 /// Starts the holder. `catatonit -P` does nothing but reap orphans, as the first process of a PID namespace must.
 fn hold(layout: &Layout) -> Result<Process> {
     let log = fs::File::create(layout.log("holder"))?;
-    let parent = Command::new("setsid")
-        .args(["unshare", "--pid", "--fork", "--kill-child=KILL", "--mount", "--net", "--uts", "--ipc", "--mount-proc"])
+    let parent = unshared()
         .args(["catatonit", "-P"])
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
@@ -110,19 +109,69 @@ fn hold(layout: &Layout) -> Result<Process> {
         .context("failed to start unshare")?;
     let parent = Process::of(parent.id()).context("unshare ended at once")?;
     parent.remember(&parent_file(layout))?;
-    let mut holder = None;
-    until("unshare starts the holder of the namespaces", Duration::from_secs(5), || {
-        // Before it is catatonit, it is still unshare and mounts /proc.
-        holder = parent.children().first().copied().filter(|it| is_catatonit(*it));
-        Ok(holder.is_some())
-    })?;
-    let holder = holder.context("the holder ended at once")?;
+    let holder = first_inside(parent, "catatonit")?;
     holder.remember(&holder_file(layout))?;
     Ok(holder)
 }
 
-fn is_catatonit(process: Process) -> bool {
-    fs::read_to_string(format!("/proc/{}/comm", process.pid())).is_ok_and(|name| name.trim() == "catatonit")
+/// A command that begins new namespaces of every type that we need, and runs in them what is added to it.
+fn unshared() -> Command {
+    let mut command = Command::new("setsid");
+    command.args([
+        "unshare",
+        "--pid",
+        "--fork",
+        "--kill-child=KILL",
+        "--mount",
+        "--net",
+        "--uts",
+        "--ipc",
+        "--mount-proc",
+    ]);
+    command
+}
+
+/// The first process of namespaces that a command made, once it runs that program.
+fn first_inside(parent: Process, program: &str) -> Result<Process> {
+    let runs = |process: &Process| {
+        let name = fs::read_to_string(format!("/proc/{}/comm", process.pid())).unwrap_or_default();
+        name.trim() == program
+    };
+    let mut first = None;
+    until(&format!("unshare starts {program}"), Duration::from_secs(5), || {
+        ensure!(parent.is_alive(), "unshare could not start {program} in namespaces");
+        // Before it is that program, it is still unshare and mounts /proc.
+        first = parent.children().into_iter().find(runs);
+        Ok(first.is_some())
+    })?;
+    first.context("the first process of the namespaces ended at once")
+}
+
+/// Does in namespaces that end with it what [`make`] does first in those of a cluster: the kernel's mounts, and the network
+/// if its programs are installed already.
+///
+/// # Errors
+/// If this machine does not let us.
+pub fn try_out() -> Result<()> {
+    // It ends with its input, and the namespaces end with it.
+    let mut command = unshared();
+    let mut child = command
+        .arg("cat")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("failed to start unshare")?;
+    let parent = Process::of(child.id()).context("unshare ended at once");
+    let tried = parent.and_then(|parent| first_inside(parent, "cat")).and_then(|first| {
+        let enter = |program: &str| enter_by(first, program);
+        mount_kernel(enter)?;
+        if find("ip").is_some() && find("sysctl").is_some() { connect(enter) } else { Ok(()) }
+    });
+    drop(child.stdin.take());
+    let output = child.wait_with_output().context("failed to wait for unshare")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    tried.with_context(|| format!("namespaces cannot be made as they are needed; unshare said: {:?}", said.trim()))
 }
 
 /// `nsenter` and not `ip netns exec`, so that kubelet and containerd share mounts.
@@ -137,13 +186,8 @@ fn enter_by(holder: Process, program: &str) -> Command {
 }
 
 fn mount(layout: &Layout, enter: impl Fn(&str) -> Command) -> Result<()> {
-    run(enter("mount").args(["--make-rshared", "/"]))?;
+    mount_kernel(&enter)?;
     run(enter("hostname").arg(NODE_NAME))?;
-    run(enter("mount").args(["-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"]))?;
-    run(enter("mkdir").args(["-p", "/run/netns", "/run/lock"]))?;
-    run(enter("mount").args(["-t", "sysfs", "sysfs", "/sys"]))?;
-    cgroups::mount(&enter)?;
-
     for (data, place) in
         [("kubelet", "/var/lib/kubelet"), ("pods", "/var/log/pods"), ("containers", "/var/log/containers")]
     {
@@ -157,6 +201,15 @@ fn mount(layout: &Layout, enter: impl Fn(&str) -> Command) -> Result<()> {
     run(enter("mkdir").args(["-p", "/var/lib/cni"]))?;
     run(enter("mount").args(["-t", "tmpfs", "tmpfs", "/var/lib/cni"]))?;
     mount_resolver(layout, enter)
+}
+
+/// What the kernel shows of itself, and a folder for what runs.
+fn mount_kernel(enter: impl Fn(&str) -> Command) -> Result<()> {
+    run(enter("mount").args(["--make-rshared", "/"]))?;
+    run(enter("mount").args(["-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"]))?;
+    run(enter("mkdir").args(["-p", "/run/netns", "/run/lock"]))?;
+    run(enter("mount").args(["-t", "sysfs", "sysfs", "/sys"]))?;
+    cgroups::mount(&enter)
 }
 
 /// Names resolve inside as they do in a pod of the namespace `default`.

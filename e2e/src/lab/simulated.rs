@@ -44,6 +44,22 @@ pub fn start(layout: &Layout) -> Result<()> {
     kubectl::run(layout, &wait).map(drop).with_context(|| format!("see {}", layout.log("kwok").display()))
 }
 
+/// Takes the taint away: until [`close`] or the next start, pods that tolerate nothing go there as well.
+///
+/// # Errors
+/// If the API server refuses.
+pub fn open(layout: &Layout) -> Result<()> {
+    kubectl::run(layout, &["patch", "node", "simulated-1", "--patch", r#"{"spec":{"taints":null}}"#]).map(drop)
+}
+
+/// Makes the node again what its manifest says, with the taint.
+///
+/// # Errors
+/// If the API server refuses.
+pub fn close(layout: &Layout) -> Result<()> {
+    kubectl::apply(layout, NODE).context("the simulated node does not get its taint back")
+}
+
 /// Lets pods from now on take this time to start, instead of [`stages::START`].
 ///
 /// # Errors

@@ -21,6 +21,12 @@ pub enum State {
     Wiped,
 }
 
+/// Whether the next start goes on with the state of an earlier cluster.
+#[must_use]
+pub fn is_kept(layout: &Layout) -> bool {
+    fs::read_dir(layout.home().join("data")).is_ok_and(|mut entries| entries.next().is_some())
+}
+
 /// Ends everything and checks that nothing is left.
 ///
 /// # Errors
@@ -94,4 +100,24 @@ pub fn left(layout: &Layout) -> Result<Vec<String>> {
     }
     left.extend(cgroups::present()?.iter().map(|group| format!("cgroup {}", group.display())));
     Ok(left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::scratch::Scratch;
+
+    #[test]
+    fn state_is_kept_until_it_is_wiped() {
+        let scratch = Scratch::new("kept");
+        let layout = Layout::below(scratch.path("home"));
+        assert!(!is_kept(&layout), "nothing was started yet");
+        layout.make().expect("folders");
+        assert!(!is_kept(&layout), "folders alone are no state");
+        fs::create_dir(layout.data("etcd")).expect("a folder");
+        assert!(is_kept(&layout));
+        wipe(&layout).expect("a wipe");
+        layout.make().expect("folders");
+        assert!(!is_kept(&layout));
+    }
 }

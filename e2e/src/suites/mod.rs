@@ -7,6 +7,7 @@ mod istiod;
 mod kubectl;
 mod leader;
 mod lossless;
+mod methods;
 mod skywalking;
 
 use std::path::Path;
@@ -96,6 +97,7 @@ fn all() -> Vec<Case> {
         lossless::cases(),
         kubectl::cases(),
         canary::cases(),
+        methods::cases(),
         skywalking::cases(),
         gitops::cases(),
         istiod::cases(),

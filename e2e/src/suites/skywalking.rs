@@ -68,7 +68,8 @@ async fn bad(stage: Stage, server: Server, fault: (&str, &str)) -> Result<()> {
     let seen = feed.during(subject.aborted(Duration::from_secs(110))).await?;
     stage.figures.note("message", &seen.message);
     ensure!(seen.message.contains("apdex"), "the message does not name the metric: {}", seen.message);
-    stage.timeline.went(0, &[0, 20])?;
+    // The status says it first.
+    until("the routes follow the abort", Duration::from_secs(2), || async { stage.timeline.went(0, &[0, 20]) }).await?;
     play.judged(&["Failed"]).await?;
     let now = play.pods().await?;
     ensure!(stable.iter().all(|pod| now.contains_key(pod.0) && now[pod.0] == *pod.1), "{stable:?} became {now:?}");

@@ -7,16 +7,16 @@ use anyhow::{Context, Result, ensure};
 
 use crate::lab::layout::{Layout, repository};
 use crate::lab::parts::{self, Part};
-use crate::lab::{kubectl, start};
+use crate::lab::{kubectl, simulated, stages, start};
 
 /// Where the controller has its lease and its configuration.
 pub(super) const NAMESPACE: &str = "argo-rollouts";
 
-/// Starts what of it does not run, and applies the kinds: ours, and those that the suite's manifests bring for other projects.
+/// Starts what of it does not run.
 ///
 /// # Errors
-/// If something does not start, is refused, or there is another node than the simulated one.
-pub(super) fn prepare(layout: &Layout, manifests: &Path) -> Result<()> {
+/// If something does not start, or there is another node than the simulated one.
+pub(super) fn start(layout: &Layout) -> Result<()> {
     start::start(layout, &parts::chosen(&[Part::Simulated], &[])?)?;
     let nodes = kubectl::run(layout, &["get", "nodes", "--output=name"])?;
     ensure!(
@@ -24,14 +24,33 @@ pub(super) fn prepare(layout: &Layout, manifests: &Path) -> Result<()> {
         "the suite needs simulated pods only, but there are {}: run `serin-e2e stop --wipe` first",
         nodes.split_whitespace().collect::<Vec<_>>().join(", ")
     );
-    // Its pods tolerate nothing.
-    kubectl::run(layout, &["patch", "node", "simulated-1", "--patch", r#"{"spec":{"taints":null}}"#])?;
+    Ok(())
+}
+
+/// Lets any pod go to the simulated node, and applies the kinds: ours, and those that the suite's manifests bring for other
+/// projects. Whatever comes of it, [`leave`] has to follow.
+///
+/// # Errors
+/// If something is refused.
+pub(super) fn prepare(layout: &Layout, manifests: &Path) -> Result<()> {
+    // The suite's pods tolerate nothing.
+    simulated::open(layout)?;
     for folder in [repository().join("crds"), manifests.join("crds")] {
         apply_all(layout, &folder)?;
     }
     let wait = ["wait", "--for=condition=Established", "customresourcedefinitions", "--all", "--timeout=60s"];
     kubectl::run(layout, &wait)?;
     kubectl::apply(layout, &format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}}}}}"))
+}
+
+/// Gives the simulated node its taint back, and its pods the time that they usually take to start.
+///
+/// # Errors
+/// If the API server refuses, or kwok cannot be started again.
+pub(super) fn leave(layout: &Layout) -> Result<()> {
+    let closed = simulated::close(layout);
+    simulated::set_pod_start(layout, stages::START)?;
+    closed
 }
 
 fn apply_all(layout: &Layout, folder: &Path) -> Result<()> {

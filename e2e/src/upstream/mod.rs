@@ -18,7 +18,7 @@ mod play;
 mod selection;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -30,6 +30,7 @@ use crate::lab::{images, simulated, stages};
 
 use controller::Controller;
 use play::Suite;
+use selection::Group;
 use table::Table;
 
 /// The tests that need nothing which is not here.
@@ -55,9 +56,9 @@ pub struct Upstream {
     /// Run this controller instead of Serin, with Argo Rollouts' flags
     #[arg(long, value_name = "PROGRAM", conflicts_with = "serin")]
     controller: Option<PathBuf>,
-    /// How often all is run
-    #[arg(long, default_value_t = 1)]
-    runs: usize,
+    /// How often all is run, at least once
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
     /// Further arguments for the controller
     #[arg(last = true)]
     arguments: Vec<String>,
@@ -73,31 +74,34 @@ impl Upstream {
         let groups = selection::groups(&self.list()?, &self.names)?;
         let layout = Layout::here()?;
         let controller = self.controller(&layout)?;
-        {
-            let _lock = lock::take(&layout, Subject::Cluster)?;
-            ground::prepare(&layout, &suite.manifests)?;
+        let lock = lock::take(&layout, Subject::Cluster)?;
+        ground::start(&layout)?;
+        let prepared = ground::prepare(&layout, &suite.manifests);
+        drop(lock);
+        let failed = prepared.and_then(|()| self.play(&layout, &suite, &groups, &controller));
+        let left = ground::leave(&layout);
+        if let (Err(_), Err(error)) = (&failed, &left) {
+            eprintln!("error: {error:#}");
         }
+        let failed = failed?;
+        left?;
+        ensure!(failed == 0, "{failed} tests failed; what they said is kept in {}", kept().join("upstream").display());
+        Ok(())
+    }
 
+    /// All runs; how many tests failed.
+    fn play(&self, layout: &Layout, suite: &Suite, groups: &[Group], controller: &Controller) -> Result<usize> {
         let mut failed = 0;
         for run in 1..=self.runs {
             println!("run {run} of {}: {}", self.runs, controller.name);
-            let mut table = Table::default();
-            controller.start(&layout)?;
-            for group in &groups {
-                simulated::set_pod_start(&layout, group.pod_start.unwrap_or(stages::START))?;
-                for test in &group.tests {
-                    let began = Instant::now();
-                    table.add(suite.play(&layout, &group.suite, test, &controller)?, began);
-                }
-            }
-            controller.stop(&layout)?;
-            table.keep(&kept().join("upstream").join(format!("run-{run}")))?;
-            println!("{}", table.summary());
-            failed += table.failed();
+            let tests = |table: &mut Table| {
+                controller.start(layout)?;
+                play_groups(layout, suite, groups, controller, table)
+            };
+            let folder = kept().join("upstream").join(format!("run-{run}"));
+            failed += recorded(tests, || controller.stop(layout), &folder)?;
         }
-        simulated::set_pod_start(&layout, stages::START)?;
-        ensure!(failed == 0, "{failed} tests failed; what they said is kept in {}", kept().join("upstream").display());
-        Ok(())
+        Ok(failed)
     }
 
     fn list(&self) -> Result<String> {
@@ -124,5 +128,99 @@ impl Upstream {
                 Controller::serin(&images::serin_program(images::Profile::Optimized)?, &self.arguments)
             }
         })
+    }
+}
+
+fn play_groups(
+    layout: &Layout,
+    suite: &Suite,
+    groups: &[Group],
+    controller: &Controller,
+    table: &mut Table,
+) -> Result<()> {
+    for group in groups {
+        simulated::set_pod_start(layout, group.pod_start.unwrap_or(stages::START))?;
+        for test in &group.tests {
+            let began = Instant::now();
+            table.add(suite.play(layout, &group.suite, test, controller)?, began);
+        }
+    }
+    Ok(())
+}
+
+/// One run. Whatever ends it, the controller is stopped, and the tests until then are kept in the folder. How many failed.
+fn recorded(
+    tests: impl FnOnce(&mut Table) -> Result<()>,
+    stop: impl FnOnce() -> Result<()>,
+    folder: &Path,
+) -> Result<usize> {
+    let mut table = Table::default();
+    let played = tests(&mut table);
+    let stopped = stop();
+    if let Err(error) = &played {
+        table.end_early(error);
+    }
+    let kept = table.keep(folder);
+    println!("{}", table.summary());
+    played.and(stopped).and(kept)?;
+    Ok(table.failed())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use anyhow::bail;
+    use clap::Parser;
+
+    use super::*;
+    use crate::lab::scratch::Scratch;
+    use crate::upstream::output::Ending;
+    use crate::upstream::play::Outcome;
+
+    /// Plays one test that failed, and then what `end` does; what is kept, the result, and whether the controller was stopped.
+    fn played(name: &str, end: impl FnOnce() -> Result<()>) -> (String, Result<usize>, bool) {
+        let scratch = Scratch::new(name);
+        let stopped = Cell::new(false);
+        let tests = |table: &mut Table| {
+            let ending = Ending { seconds: 1.0, failure: Some("timed out".to_owned()) };
+            let (said, controller) = ("said".to_owned(), "log".to_owned());
+            table.add(Outcome { name: "TestA/One".to_owned(), ending, said, controller }, Instant::now());
+            end()
+        };
+        let stop = || {
+            stopped.set(true);
+            Ok(())
+        };
+        let result = recorded(tests, stop, &scratch.path("run-1"));
+        let kept = std::fs::read_to_string(scratch.path("run-1/table.txt")).unwrap_or_default();
+        (kept, result, stopped.get())
+    }
+
+    #[test]
+    fn a_run_is_kept_and_the_controller_stopped_whatever_ends_it() {
+        let (kept, failed, stopped) = played("upstream-whole", || Ok(()));
+        assert_eq!((failed.expect("a result"), stopped), (1, true));
+        assert!(kept.contains("FAILED    1.0 s  TestA/One") && !kept.contains("ended early"), "{kept}");
+
+        let (kept, failed, stopped) = played("upstream-early", || bail!("the controller has ended"));
+        assert_eq!(failed.expect_err("an error").to_string(), "the controller has ended");
+        assert!(stopped, "nobody needs the controller any more");
+        assert!(kept.contains("TestA/One") && kept.contains("ended early: the controller has ended"), "{kept}");
+    }
+
+    #[derive(Debug, Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        upstream: Upstream,
+    }
+
+    #[test]
+    fn no_run_at_all_is_a_mistake() {
+        let parsed =
+            |runs: &str| Arguments::try_parse_from(["upstream", "--suite", "a", "--manifests", "b", "--runs", runs]);
+        let error = parsed("0").expect_err("none").to_string();
+        assert!(error.contains("--runs <RUNS>") && error.contains("1.."), "{error}");
+        assert_eq!(parsed("2").expect("two").upstream.runs, 2);
     }
 }

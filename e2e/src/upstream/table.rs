@@ -13,6 +13,8 @@ use super::play::Outcome;
 pub(super) struct Table {
     outcomes: Vec<Outcome>,
     took: Duration,
+    /// Why not all tests were run, if so.
+    ended_early: Option<String>,
 }
 
 impl Table {
@@ -21,6 +23,11 @@ impl Table {
         print!("{}", line(&outcome));
         self.outcomes.push(outcome);
         self.took += began.elapsed();
+    }
+
+    /// Notes that no further test was run, and why.
+    pub(super) fn end_early(&mut self, why: &anyhow::Error) {
+        self.ended_early = Some(format!("{why:#}"));
     }
 
     /// How many tests failed.
@@ -34,10 +41,11 @@ impl Table {
         format!("{lines}{}\n", self.summary())
     }
 
-    /// How many passed, and the time of all.
+    /// How many passed, the time of all, and why there were no more.
     pub(super) fn summary(&self) -> String {
         let all = self.outcomes.len();
-        format!("{} of {all} tests passed in {} s", all - self.failed(), self.took.as_secs())
+        let early = self.ended_early.as_ref().map_or(String::new(), |why| format!("; ended early: {why}"));
+        format!("{} of {all} tests passed in {} s{early}", all - self.failed(), self.took.as_secs())
     }
 
     /// Keeps the table in this folder, and what each failed test and the controller said; what an earlier run left is removed.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, Uri};
+use http::{HeaderName, HeaderValue, Uri};
 
 /// Longer waits are mistakes.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -79,6 +79,13 @@ pub(crate) fn host(text: &str) -> Result<HeaderValue, String> {
     value.filter(|_| !text.contains([' ', '/'])).ok_or_else(|| "give a host such as reviews.example.com".to_owned())
 }
 
+/// A further header, written as HTTP does.
+pub(crate) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let mistake = || "give a name and a value such as x-team: shop".to_owned();
+    let (name, value) = text.split_once(':').ok_or_else(mistake)?;
+    Ok((name.trim().parse().map_err(|_| mistake())?, value.trim().parse().map_err(|_| mistake())?))
+}
+
 fn duration(text: &str, unit: f64) -> Option<Duration> {
     let split = text.find(|character: char| character.is_ascii_alphabetic()).unwrap_or(text.len());
     let (amount, name) = text.split_at(split);
@@ -134,6 +141,11 @@ mod tests {
         assert_eq!(when("2"), Ok(When::After(Duration::from_secs(2))));
         assert!(version("").is_err() && version("v 1").is_err() && version("v1.2-rc_1").is_ok());
         assert!(target("https://a").is_err() && target("a:80").is_err() && target("http://a").is_ok());
+        assert!(header("x-team").is_err() && header("x team: a").is_err());
+        assert_eq!(
+            header("X-Team: a:b").map(|(name, value)| (name.to_string(), value)),
+            Ok(("x-team".to_owned(), HeaderValue::from_static("a:b")))
+        );
         assert!(host("").is_err() && host("http://a").is_err() && host("a.example:80").is_ok());
     }
 }

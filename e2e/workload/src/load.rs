@@ -19,7 +19,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::ArgAction;
 use clap::builder::BoolishValueParser;
-use http::{HeaderValue, Uri};
+use http::{HeaderName, HeaderValue, Uri};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -39,6 +39,9 @@ pub(crate) struct Args {
     /// Value of the header `host`; that of the URL if absent
     #[arg(long, env, value_parser = flags::host)]
     host: Option<HeaderValue>,
+    /// A further header of each request, such as `x-team: shop`
+    #[arg(long, env, value_parser = flags::header)]
+    header: Option<(HeaderName, HeaderValue)>,
     /// Requests a second
     #[arg(long, env, value_parser = flags::rate, default_value = "100")]
     rate: f64,

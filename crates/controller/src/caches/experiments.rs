@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
-use serin_api::Experiment;
+use serin_api::{Experiment, labels};
 use serin_core::experiment::service_name;
 use serin_core::rollout::observed::{Found, Pod, Raw, ReplicaSet, Template, TemplateKey};
 
@@ -145,9 +145,13 @@ impl Caches {
         uid.and_then(|uid| self.rollouts_by_uid.get(uid)).cloned().map(Key::Rollout)
     }
 
-    /// The Experiment of this name.
+    /// The Experiment of this name, if it is this instance that serves it.
     pub(crate) fn experiment(&self, name: &ObjectName) -> Option<Subject<Experiment>> {
         let entry = self.experiments.entries.get(name)?;
+        let label = entry.experiment.metadata.labels.as_ref().and_then(|all| all.get(labels::INSTANCE_ID));
+        if label != self.filter.instance_id.as_ref() {
+            return None;
+        }
         Some(Subject { object: entry.experiment.clone(), status: entry.status.clone() })
     }
 
@@ -172,7 +176,8 @@ impl Caches {
         entry.map(|entry| self.replica_sets_of_uid(&entry.uid)).unwrap_or_default()
     }
 
-    /// Names of ReplicaSets beside an Experiment that begin with its name and that it does not control.
+    /// Names of ReplicaSets beside an Experiment that begin with its name and that it does not control, and of those that
+    /// it could not make since somebody else has them.
     pub(crate) fn taken_from_experiment(&self, name: &ObjectName) -> BTreeSet<String> {
         let Some(entry) = self.experiments.entries.get(name) else { return BTreeSet::new() };
         let prefix = format!("{}-", name.name);
@@ -182,7 +187,8 @@ impl Caches {
             .range(first..)
             .take_while(|(other, _)| other.namespace == name.namespace && other.name.starts_with(&prefix));
         let foreign = beside.filter(|(_, rs)| rs.owner.as_ref().is_none_or(|owner| owner.uid != entry.uid));
-        foreign.map(|(other, _)| other.name.clone()).collect()
+        let noted = self.taken.get(&Key::Experiment(name.clone())).cloned();
+        foreign.map(|(other, _)| other.name.clone()).chain(noted).collect()
     }
 
     /// The Services that an Experiment asks for, and those that it controls, by name.

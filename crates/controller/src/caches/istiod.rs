@@ -17,6 +17,10 @@ use crate::change::ObjectName;
 /// Source: <https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/>
 pub(crate) const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
+/// When a pod behind an EndpointSlice last changed, as far as Kubernetes tells it.
+/// Source: <https://kubernetes.io/docs/reference/labels-annotations-taints/#endpoints-kubernetes-io-last-change-trigger-time>
+const LAST_CHANGE: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+
 /// The EndpointSlices of istiod, and what became of its endpoints.
 #[derive(Debug, Default)]
 pub(super) struct Istiod {
@@ -33,12 +37,14 @@ pub(super) struct Istiod {
 struct Slice {
     identity: Identity,
     ready: BTreeSet<String>,
+    /// When a pod behind it last changed.
+    changed_at: Option<DateTime<Utc>>,
 }
 
 impl Istiod {
     pub(super) fn applied(&mut self, identity: Identity, object: &Value) {
         let ready = ready_endpoints(object);
-        self.slices.insert(identity.name.clone(), Slice { identity, ready });
+        self.slices.insert(identity.name.clone(), Slice { identity, ready, changed_at: changed_at(object) });
     }
 
     pub(super) fn removed(&mut self, name: &ObjectName) {
@@ -62,7 +68,10 @@ impl Istiod {
         // Found without any endpoint: nobody knows for how long.
         let begins_away = !was_known && ready.is_empty() && !self.slices.is_empty();
         let changed = is_lost || begins_away || (is_first && was_known);
-        if changed {
+        let unseen = self.changed_unseen(now, reconnect).filter(|_| !was_known && is_first);
+        if unseen.is_some() {
+            (self.lost, self.shaken) = (unseen, unseen);
+        } else if changed {
             let is_over = self.shaken.is_none_or(|at| !self.ready.is_empty() && at + reconnect <= now);
             if is_over {
                 self.lost = Some(now);
@@ -70,7 +79,14 @@ impl Istiod {
             self.shaken = Some(now);
         }
         self.ready = ready;
-        changed
+        changed || unseen.is_some()
+    }
+
+    /// When an endpoint changed before anybody here looked: a controller that starts while proxies look for istiod must not
+    /// take it for one that has always been there.
+    fn changed_unseen(&self, now: DateTime<Utc>, reconnect: TimeDelta) -> Option<DateTime<Utc>> {
+        let latest = self.slices.values().filter_map(|slice| slice.changed_at).max()?;
+        (latest + reconnect > now).then_some(latest.min(now))
     }
 
     /// What is known at a moment, with the time that proxies are given to find istiod again.
@@ -85,6 +101,10 @@ impl Istiod {
             Some(_) | None => ControlPlane::Listening,
         }
     }
+}
+
+fn changed_at(slice: &Value) -> Option<DateTime<Utc>> {
+    slice.get("metadata")?.get("annotations")?.get(LAST_CHANGE)?.as_str()?.parse().ok()
 }
 
 /// UIDs of the pods behind the ready endpoints of a slice; their first addresses where there are no pods.
@@ -175,6 +195,27 @@ mod tests {
             &[(100, back(100, 130)), (200, back(200, 230))],
         );
         check("its Service is deleted", &[(0, Some(&["a"])), (100, None)], &[(100, back(100, 130)), (130, Unknown)]);
+    }
+
+    #[test]
+    fn what_changed_before_the_controller_started_begins_such_a_time_too() {
+        let first_look = |changed: &str| {
+            let name = ObjectName::new("istio-system", "istiod-x");
+            let slice = json!({
+                "metadata": {"namespace": name.namespace, "name": name.name, "annotations": {LAST_CHANGE: changed}},
+                "endpoints": [{"addresses": ["10.0.0.1"]}],
+            });
+            let mut istiod = Istiod::default();
+            istiod.applied(decode::identity(Kind::EndpointSlice, &slice).expect("a name"), &slice);
+            let concerns = istiod.look(at(100), RECONNECT);
+            (concerns, istiod.control_plane(at(100), RECONNECT), istiod.control_plane(at(130), RECONNECT))
+        };
+        let listening = (false, ControlPlane::Listening, ControlPlane::Listening);
+        assert_eq!(first_look("1970-01-01T00:01:30Z"), (true, back(90, 120), ControlPlane::Listening));
+        assert_eq!(first_look("1970-01-01T00:01:10Z"), listening, "long enough ago");
+        let ahead = first_look("1970-01-01T00:01:42.5Z");
+        assert_eq!(ahead, (true, back(100, 130), ControlPlane::Listening), "by a clock that is ahead");
+        assert_eq!(first_look("yesterday"), listening, "no time at all");
     }
 
     #[test]

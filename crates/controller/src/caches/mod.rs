@@ -30,8 +30,8 @@ use references::{Index, Reference, References};
 /// Which objects are this controller's business.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only Rollouts and Experiments whose instance label has this value, and measurements only for such AnalysisRuns; without
-    /// it, only those without the label.
+    /// Only Rollouts whose instance label has this value; Experiments are served, and AnalysisRuns measured for, only
+    /// with it. Without it, only those without the label.
     pub instance_id: Option<String>,
     /// Only objects of this namespace, beside those of the whole cluster.
     pub namespace: Option<String>,
@@ -71,8 +71,8 @@ pub struct Caches {
     set_by: Index<ObjectName, Reference>,
     /// Templates by the templates that they include.
     including: Index<Reference, Reference>,
-    /// Names of ReplicaSets that a Rollout wanted and somebody else has.
-    taken: Index<ObjectName, String>,
+    /// Names of ReplicaSets that a Rollout or an Experiment wanted and somebody else has.
+    taken: Index<Key, String>,
 }
 
 #[derive(Debug)]
@@ -201,7 +201,7 @@ impl Caches {
                 }
                 self.other_applied(kind, identity, View::Raw(raw), keys);
             }
-            Kind::Deployment | Kind::PodTemplate => {
+            Kind::Deployment | Kind::PodTemplate | Kind::WorkloadReplicaSet => {
                 let view = View::Workload(decode::workload(kind, &object));
                 self.other_applied(kind, identity, view, keys);
             }
@@ -218,10 +218,11 @@ impl Caches {
             || self.filter.namespace.as_ref().is_none_or(|ns| !kind.is_namespaced() || *ns == name.namespace);
         let labels = || decode::labels_of(object);
         here && match kind {
-            Kind::Rollout | Kind::Experiment => labels().get(labels::INSTANCE_ID) == self.filter.instance_id.as_ref(),
-            // A Rollout that changes its instance takes its runs along, so those of others are kept too.
-            Kind::AnalysisRun => true,
+            Kind::Rollout => labels().get(labels::INSTANCE_ID) == self.filter.instance_id.as_ref(),
+            // A Rollout that changes its instance takes its Experiments and runs along, so those of others are kept too.
+            Kind::Experiment | Kind::AnalysisRun => true,
             Kind::ReplicaSet | Kind::Pod => labels().contains_key(labels::POD_TEMPLATE_HASH),
+            Kind::WorkloadReplicaSet => !kind.labels_absent().iter().any(|label| labels().contains_key(*label)),
             Kind::Job | Kind::JobPod => labels().contains_key(labels::ANALYSIS_RUN_UID),
             Kind::EndpointSlice => self.filter.istiod.as_ref().is_some_and(|service| {
                 service.namespace == name.namespace && labels().get(istiod::SERVICE_NAME) == Some(&service.name)
@@ -241,14 +242,17 @@ impl Caches {
             Kind::Rollout => {
                 if self.rollouts.contains_key(name) {
                     self.forget_rollout(name, keys);
-                    self.taken.remove_all(name);
+                    self.taken.remove_all(&Key::Rollout(name.clone()));
                     keys.insert(Key::Rollout(name.clone()));
                 }
             }
             Kind::ReplicaSet => self.forget_replica_set(name, keys),
             Kind::Pod => self.forget_pod(name, keys),
             Kind::AnalysisRun => self.forget_run(name, keys),
-            Kind::Experiment => self.forget_experiment(name, keys),
+            Kind::Experiment => {
+                self.forget_experiment(name, keys);
+                self.taken.remove_all(&Key::Experiment(name.clone()));
+            }
             Kind::Job | Kind::JobPod => {
                 let run = self.jobs.removed(kind, name);
                 self.concerned_by_job(run, keys);
@@ -256,6 +260,7 @@ impl Caches {
             Kind::EndpointSlice => self.istiod.removed(name),
             Kind::Deployment
             | Kind::PodTemplate
+            | Kind::WorkloadReplicaSet
             | Kind::Service
             | Kind::VirtualService
             | Kind::DestinationRule

@@ -49,6 +49,7 @@ impl Caches {
             Kind::EndpointSlice => self.istiod.shown(name),
             Kind::Deployment
             | Kind::PodTemplate
+            | Kind::WorkloadReplicaSet
             | Kind::Service
             | Kind::VirtualService
             | Kind::DestinationRule
@@ -70,6 +71,7 @@ impl Caches {
             Kind::EndpointSlice => Box::new(self.istiod.names().cloned()),
             Kind::Deployment
             | Kind::PodTemplate
+            | Kind::WorkloadReplicaSet
             | Kind::Service
             | Kind::VirtualService
             | Kind::DestinationRule
@@ -119,10 +121,7 @@ impl Caches {
             return None;
         }
         Some(match &references.workload {
-            None => Found::Malformed("kind must be Deployment or PodTemplate".to_owned()),
-            Some((Kind::ReplicaSet, _)) => Found::Malformed(
-                "a ReplicaSet as workload is not supported; refer to a Deployment or a PodTemplate".to_owned(),
-            ),
+            None => Found::Malformed("kind must be Deployment, ReplicaSet or PodTemplate".to_owned()),
             Some(reference) => match self.view(reference) {
                 Some(View::Workload(found)) => found.clone(),
                 Some(View::Raw(_) | View::Template(_)) | None => Found::Missing,
@@ -145,7 +144,8 @@ impl Caches {
     }
 
     /// The pods of some ReplicaSets.
-    pub(crate) fn pods_of(&self, replica_sets: &[ReplicaSet]) -> Vec<Pod> {
+    #[must_use]
+    pub fn pods_of(&self, replica_sets: &[ReplicaSet]) -> Vec<Pod> {
         let names = replica_sets.iter().flat_map(|replica_set| self.pods_by_owner.get(&replica_set.uid));
         names.filter_map(|name| self.pods.get(name)).map(|entry| entry.view.clone()).collect()
     }
@@ -246,6 +246,7 @@ impl Caches {
                 | Kind::Pod
                 | Kind::Deployment
                 | Kind::PodTemplate
+                | Kind::WorkloadReplicaSet
                 | Kind::AnalysisTemplate
                 | Kind::ClusterAnalysisTemplate
                 | Kind::Experiment

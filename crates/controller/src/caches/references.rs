@@ -102,7 +102,7 @@ pub(crate) fn template_reference(key: &TemplateKey, namespace: &str) -> Referenc
 fn workload_kind(kind: &str) -> Option<Kind> {
     match kind {
         "Deployment" => Some(Kind::Deployment),
-        "ReplicaSet" => Some(Kind::ReplicaSet),
+        "ReplicaSet" => Some(Kind::WorkloadReplicaSet),
         "PodTemplate" => Some(Kind::PodTemplate),
         _ => None,
     }

@@ -28,12 +28,12 @@ impl Caches {
 
     /// Names of ReplicaSets that this Rollout wanted and somebody else has.
     pub(crate) fn names_taken(&self, rollout: &ObjectName) -> BTreeSet<String> {
-        self.taken.get(rollout).cloned().collect()
+        self.taken.get(&Key::Rollout(rollout.clone())).cloned().collect()
     }
 
-    /// Notes that somebody else has a ReplicaSet of this name.
-    pub(crate) fn note_taken(&mut self, rollout: &ObjectName, name: &str) {
-        self.taken.insert(rollout.clone(), name.to_owned());
+    /// Notes that somebody else has a ReplicaSet of this name, which a Rollout or an Experiment wanted.
+    pub(crate) fn note_taken(&mut self, wanted_by: &Key, name: &str) {
+        self.taken.insert(wanted_by.clone(), name.to_owned());
     }
 
     /// The other Rollouts that name an Istio object which this one names, or named.

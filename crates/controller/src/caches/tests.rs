@@ -84,6 +84,7 @@ fn a_change_concerns_the_rollouts_that_name_the_object() {
     check("one in another namespace", caches, Change::Applied(Kind::VirtualService, elsewhere), &web());
     check("a workload", caches, named(Kind::Deployment, "web"), &web());
     check("the same version again", caches, named(Kind::VirtualService, "web"), &[]);
+    check("a ReplicaSet of that name", caches, named(Kind::WorkloadReplicaSet, "web"), &[]);
     check("a PodTemplate of that name", caches, named(Kind::PodTemplate, "web"), &[]);
     check("a deletion", caches, Change::Deleted(Kind::VirtualService, Arc::new(object("web", 2))), &web());
 }
@@ -291,10 +292,61 @@ fn what_belongs_to_an_experiment_concerns_it_and_the_rollout_that_sends_requests
     rs["metadata"]["name"] = json!("exp-b");
     caches.apply(applied(Kind::ReplicaSet, Arc::new(rs)), now(1));
     assert_eq!(caches.taken_from_experiment(&name), BTreeSet::from(["exp-b".to_owned()]));
+    caches.note_taken(&Key::Experiment(name.clone()), "exp-c");
+    assert_eq!(caches.taken_from_experiment(&name), BTreeSet::from(["exp-b".to_owned(), "exp-c".to_owned()]));
+    assert!(caches.names_taken(&name).is_empty(), "a Rollout of the same name wanted nothing");
+    caches.note_taken(&Key::Rollout(name.clone()), "exp-d");
+    assert_eq!(caches.names_taken(&name), BTreeSet::from(["exp-d".to_owned()]));
     assert_eq!(caches.services_of_experiment(&name).into_keys().collect::<Vec<_>>(), ["exp-a", "own"]);
     let rollout = ObjectName::new("shop", "web");
     assert_eq!(caches.experiment_pods_of(&rollout).len(), 1);
     assert_eq!(caches.experiment_services_of(&rollout).into_keys().collect::<Vec<_>>(), ["exp-a"]);
     check("its Service goes", caches, Change::Deleted(Kind::Service, service), &[web, exp]);
     assert!(caches.experiment_services_of(&rollout).is_empty());
+}
+
+#[test]
+fn an_experiment_of_another_instance_is_seen_by_its_rollout_and_not_served() {
+    let experiment = |version: u32, label: Value| {
+        let mut object = object("web-1", version);
+        object["metadata"]["labels"] = json!({labels::INSTANCE_ID: label});
+        object["metadata"]["ownerReferences"] =
+            json!([{"kind": "Rollout", "name": "web", "uid": "uid-web", "controller": true}]);
+        object["spec"] = json!({"templates": []});
+        Change::Applied(Kind::Experiment, Arc::new(object))
+    };
+    let caches = &mut two_rollouts();
+    let name = ObjectName::new("shop", "web-1");
+    let keys = [Key::rollout("shop", "web"), Key::Experiment(name.clone())];
+    check("of another instance", caches, experiment(2, json!("green")), &keys);
+    assert!(caches.experiment(&name).is_none());
+    assert_eq!(caches.experiments_of(&ObjectName::new("shop", "web")).len(), 1);
+    check("taken over", caches, experiment(3, Value::Null), &keys);
+    assert!(caches.experiment(&name).is_some());
+}
+
+#[test]
+fn a_replica_set_that_stands_by_itself_may_be_a_workload() {
+    let caches = &mut Caches::new(Filter::default());
+    let name = ObjectName::new("shop", "web");
+    let reference = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web"});
+    let rollout = with((*rollout("web", 1)).clone(), "/spec/workloadRef", reference);
+    caches.apply(Change::Applied(Kind::Rollout, rollout), now(0));
+    let set = |version: u32, labels: Value| {
+        let mut object = object("web", version);
+        object["metadata"]["generation"] = json!(version);
+        object["metadata"]["labels"] = labels;
+        object["spec"] = json!({"selector": {}, "template": {"spec": {}}});
+        Change::Applied(Kind::WorkloadReplicaSet, Arc::new(object))
+    };
+    assert_eq!(caches.workload_of(&name), Some(Found::Missing));
+    check("it comes", caches, set(1, json!({"app": "web"})), &[Key::rollout("shop", "web")]);
+    let generation = |caches: &Caches| Some(caches.workload_of(&name)?.present()?.generation);
+    assert_eq!(generation(caches), Some(1));
+    for hash in [labels::POD_TEMPLATE_HASH, labels::DEPLOYMENT_TEMPLATE_HASH] {
+        check("somebody's own", caches, set(2, json!({hash: "abc"})), &[Key::rollout("shop", "web")]);
+        assert_eq!(caches.workload_of(&name), Some(Found::Missing), "{hash}");
+        caches.apply(set(3, json!({})), now(1));
+        assert_eq!(generation(caches), Some(3));
+    }
 }

@@ -40,11 +40,14 @@ impl Observer for Channel {
 }
 
 fn bench(answer: impl Fn(&Asked) -> (u16, Value) + Send + Sync + 'static) -> Bench {
+    bench_over(Arc::new(NoSource), answer)
+}
+
+fn bench_over(transport: Arc<dyn Transport>, answer: impl Fn(&Asked) -> (u16, Value) + Send + Sync + 'static) -> Bench {
     let (client, log) = fake::client(answer);
     let clock = Arc::new(HandClock(Mutex::new(DateTime::UNIX_EPOCH + TimeDelta::days(20_000))));
     let (sender, reconciled) = mpsc::unbounded_channel();
-    let deps =
-        Deps { observer: Some(Arc::new(Channel(sender))), ..Deps::new(client, clock.clone(), Arc::new(NoSource)) };
+    let deps = Deps { observer: Some(Arc::new(Channel(sender))), ..Deps::new(client, clock.clone(), transport) };
     Bench { engine: Engine::new(deps), clock, log, reconciled }
 }
 
@@ -148,6 +151,99 @@ async fn a_conflict_leads_to_a_fresh_observation_and_measurements_are_not_lost()
     let statuses = bench.statuses();
     let with_measurement = statuses.iter().filter(|s| s.to_string().contains("secret 'credentials'")).count();
     assert!(with_measurement >= 2, "the dropped status is decided again with the same measurement: {statuses:?}");
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_be_deleted_keeps_no_metric_from_being_measured() {
+    let bench = bench(|asked| match asked.method.as_str() {
+        "GET" => (200, json!({"data": {"token": "eA=="}})),
+        "DELETE" => fake::status(403, "Forbidden"),
+        _ => accept(2),
+    });
+    let Change::Applied(kind, object) = run(1, &Value::Null) else { panic!("a run is applied") };
+    let mut object = (*object).clone();
+    let pod = json!({"containers": [{"name": "c", "image": "i"}]});
+    object["spec"]["metrics"].as_array_mut().expect("metrics").push(json!({
+        "name": "check", "provider": {"job": {"spec": {"template": {"spec": pod}}}},
+    }));
+    let over = json!({
+        "phase": "Error", "metadata": {"job-name": "u.check.1"},
+        "startedAt": "2024-10-03T23:00:00Z", "finishedAt": "2024-10-03T23:00:00Z",
+    });
+    let results = json!([{"name": "check", "phase": "Running", "error": 1, "measurements": [over]}]);
+    object["status"] = json!({"phase": "Running", "startedAt": "2024-10-03T23:00:00Z", "metricResults": results});
+    bench.engine.apply(Change::Applied(kind, Arc::new(object)));
+    bench.engine.apply(Change::Applied(
+        Kind::Job,
+        Arc::new(json!({"metadata": {
+            "namespace": "shop", "name": "u.check.1", "uid": "j", "resourceVersion": "1",
+            "labels": {serin_api::labels::ANALYSIS_RUN_UID: "u"},
+            "ownerReferences": [{"controller": true, "kind": "AnalysisRun", "name": "run", "uid": "u"}],
+        }})),
+    ));
+    assert!(bench.engine.step().await);
+    bench.engine.idle().await;
+    let asked = bench.log.short();
+    let asked = &asked[asked.iter().position(|asked| asked == "DELETE u.check.1").expect("a refusal")..];
+    assert!(asked.contains(&"POST jobs".to_owned()), "the next Job begins: {asked:?}");
+    let secrets = asked.iter().filter(|asked| *asked == "GET credentials").count();
+    assert_eq!(secrets, 2, "one for the Job, one for the metric that is measured: {asked:?}");
+}
+
+/// A metrics source at which the client itself breaks down.
+struct Broken;
+
+#[async_trait::async_trait]
+impl Transport for Broken {
+    async fn send(
+        &self,
+        _request: http::Request<bytes::Bytes>,
+        _options: &serin_providers::TransportOptions,
+    ) -> Result<http::Response<bytes::Bytes>, serin_providers::TransportError> {
+        panic!("a defect")
+    }
+}
+
+#[tokio::test]
+async fn a_measurement_that_breaks_down_is_an_error_and_not_under_way_for_ever() {
+    let bench = bench_over(Arc::new(Broken), |asked| match asked.method.as_str() {
+        "GET" => (200, json!({"data": {"token": "eA=="}})),
+        _ => accept(2),
+    });
+    bench.engine.apply(run(1, &Value::Null));
+    bench.settle().await;
+    bench.clock.advance(TimeDelta::seconds(1));
+    bench.engine.apply(run(2, &bench.statuses().pop().unwrap_or(Value::Null)));
+    bench.settle().await;
+    let last = bench.statuses().pop().expect("a status").to_string();
+    assert!(last.contains("the measurement broke down"), "{last}");
+}
+
+#[tokio::test]
+async fn what_is_left_behind_is_lifted_although_one_object_refuses() {
+    let bench = bench(|asked| match (asked.method.as_str(), asked.path.rsplit('/').next()) {
+        ("GET", _) => fake::status(404, "NotFound"),
+        (_, Some("a")) => fake::status(403, "Forbidden"),
+        _ => accept(9),
+    });
+    for name in ["a", "b"] {
+        let service = json!({
+            "metadata": {
+                "namespace": "shop", "name": name, "uid": name, "resourceVersion": "1",
+                "annotations": {serin_api::labels::MANAGED_BY_ROLLOUTS: "web"},
+            },
+            "spec": {"selector": {serin_api::labels::POD_TEMPLATE_HASH: "a1"}},
+        });
+        bench.engine.apply(Change::Applied(Kind::Service, Arc::new(service)));
+    }
+    let rollout = Arc::new(json!({
+        "metadata": {"namespace": "shop", "name": "web", "uid": "r", "resourceVersion": "1"}, "spec": {},
+    }));
+    bench.engine.apply(Change::Applied(Kind::Rollout, rollout.clone()));
+    bench.engine.apply(Change::Deleted(Kind::Rollout, rollout));
+    assert!(bench.engine.step().await);
+    assert_eq!(bench.log.short(), ["GET web", "PATCH a", "PATCH b"]);
+    assert!(bench.engine.next_due().is_some(), "the one that refused is tried again");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use prometheus_client::registry::Registry;
 use serin_core::rollout::{Observed, Plan};
 
 use super::Labels;
+use super::durations::Durations;
 
 pub(super) type Gauges = Family<Labels, Gauge>;
 type Counters = Family<Labels, Counter>;
@@ -25,6 +26,7 @@ pub(super) struct Families {
     pub(super) events: Counters,
     pub(super) writes: Counters,
     pub(super) aborts: Counters,
+    pub(super) durations: Durations,
     pub(super) provider_request: Histograms,
     pub(super) routes_overwritten: Counters,
     pub(super) unsafe_plans: Counter,
@@ -47,6 +49,7 @@ impl Families {
             events: Counters::default(),
             writes: Counters::default(),
             aborts: Counters::default(),
+            durations: Durations::register(registry),
             provider_request: Histograms::new_with_constructor(provider_histogram),
             routes_overwritten: Counters::default(),
             unsafe_plans: Counter::default(),
@@ -109,12 +112,16 @@ impl Families {
         registry.register("serin_leader", "1 if this replica is the leader", self.leader.clone());
     }
 
-    /// Counts what a plan says of aborts and its own safety.
+    /// Counts what a plan says of aborts, of updates that end, and of its own safety.
     pub(super) fn count_plan(&self, observed: &Observed, plan: &Plan, status_written: bool) {
         if plan.facts.unsafe_plan {
             self.unsafe_plans.inc();
         }
         let old = observed.rollout.status.as_ref();
+        if let Some(new) = plan.status.as_ref().filter(|_| status_written) {
+            let before = old.and_then(|old| old.duration.as_ref());
+            self.durations.count(before, new.duration.as_ref(), observed.now);
+        }
         let was_aborted = old.is_some_and(|old| old.aborted_at.is_some());
         let Some(new) = plan.status.as_ref().filter(|new| status_written && new.aborted_at.is_some() && !was_aborted)
         else {

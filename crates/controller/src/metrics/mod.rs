@@ -3,8 +3,10 @@
 //! Some of upstream's counters are exposed as gauges that only grow: OpenMetrics would append `_total` to their names, and
 //! the dashboards that teams have would not find them any more.
 
+mod durations;
 mod families;
 mod objects;
+mod provider;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +22,6 @@ use serin_core::rollout::Overwritten;
 use crate::change::{Change, Key, ObjectName};
 use crate::clock::Clock;
 use crate::decision::Decision;
-use crate::execute::Outcome;
 use crate::record::Record;
 use families::Families;
 use objects::Objects;
@@ -97,7 +98,7 @@ impl Metrics {
             SampleOutcome::SourceDown { .. } => "source_down",
             SampleOutcome::Wrong { .. } => "wrong",
         };
-        let labels = vec![("provider", provider_name(provider).to_owned()), ("outcome", outcome.to_owned())];
+        let labels = vec![("provider", provider::field(provider).to_owned()), ("outcome", outcome.to_owned())];
         self.0
             .families
             .provider_request
@@ -115,7 +116,7 @@ impl Metrics {
             Key::Experiment(_) => &families.experiment_reconcile,
         };
         histogram.get_or_create(&labels).observe(seconds(ended - record.at));
-        if let Outcome::Failed(_) = &record.report.outcome {
+        if record.report.failures().next().is_some() {
             self.errors(key).get_or_create(&labels).inc();
         }
         for written in &record.report.writes {
@@ -123,7 +124,7 @@ impl Metrics {
         }
         match record.decision {
             Decision::Rollout { observed, plan } => {
-                for event in published(plan, record.report.events) {
+                for event in &record.report.events {
                     let mut labels = labels.clone();
                     labels.extend([("type", event.kind.to_string()), ("reason", event.reason.clone())]);
                     families.events.get_or_create(&labels).inc();
@@ -141,7 +142,12 @@ impl Metrics {
                 }
                 self.objects().run(key.object(), observed, plan);
             }
-            Decision::Experiment { observed, plan } => self.objects().experiment(key.object(), observed, plan),
+            Decision::Experiment { observed, plan } => {
+                if plan.unsafe_plan {
+                    families.unsafe_plans.inc();
+                }
+                self.objects().experiment(key.object(), observed, plan);
+            }
         }
     }
 
@@ -236,37 +242,12 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// The events of a plan that were published, if all were; counting is by plan, since events are told in its order.
-fn published(plan: &serin_core::rollout::Plan, count: usize) -> impl Iterator<Item = &serin_core::plan::Event> {
-    let of_effects = plan.effects.iter().filter_map(|planned| planned.event.as_ref());
-    plan.events.iter().chain(of_effects).take(count)
-}
-
 fn object_labels(name: &ObjectName) -> Labels {
     vec![("namespace", name.namespace.clone()), ("name", name.name.clone())]
 }
 
 fn seconds(duration: TimeDelta) -> f64 {
     duration.to_std().map_or(0.0, |duration| duration.as_secs_f64())
-}
-
-/// The provider of a metric, as manifests spell it.
-fn provider_name(provider: &MetricProvider) -> &'static str {
-    let named = [
-        (provider.prometheus.is_some(), "prometheus"),
-        (provider.skywalking.is_some(), "skywalking"),
-        (provider.web.is_some(), "web"),
-        (provider.job.is_some(), "job"),
-        (provider.datadog.is_some(), "datadog"),
-        (provider.kayenta.is_some(), "kayenta"),
-        (provider.wavefront.is_some(), "wavefront"),
-        (provider.new_relic.is_some(), "newRelic"),
-        (provider.cloud_watch.is_some(), "cloudWatch"),
-        (provider.graphite.is_some(), "graphite"),
-        (provider.influxdb.is_some(), "influxdb"),
-        (!provider.plugin.is_empty(), "plugin"),
-    ];
-    named.into_iter().find(|(present, _)| *present).map_or("none", |(_, name)| name)
 }
 
 /// Series by labels, as the objects' page is written from.

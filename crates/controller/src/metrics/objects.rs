@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
-use serin_api::{AnalysisRunStatus, Rollout, RolloutStatus};
+use serde_json::Value;
+use serin_api::{AnalysisRunStatus, MetricProvider, Rollout, RolloutStatus};
 use serin_core::{analysis, experiment, rollout};
 
-use super::{Labels, Series, object_labels, provider_name, seconds};
+use super::{Labels, Series, object_labels, provider, seconds};
 use crate::change::{Change, Kind, ObjectName};
 
 /// What is known of each object.
@@ -16,7 +17,8 @@ pub(super) struct Objects {
     rollouts: BTreeMap<ObjectName, RolloutFacts>,
     runs: BTreeMap<ObjectName, Vec<(&'static str, Labels)>>,
     experiments: BTreeMap<ObjectName, Vec<(&'static str, Labels)>>,
-    templates: BTreeMap<Kind, BTreeSet<ObjectName>>,
+    /// Type and name of the metrics of each template.
+    templates: BTreeMap<Kind, BTreeMap<ObjectName, Measured>>,
     /// Labels of the event counters of each Rollout, so that they can be removed.
     event_labels: BTreeMap<ObjectName, BTreeSet<Labels>>,
     /// The same of the counters of overwritten routes.
@@ -35,6 +37,9 @@ const MANAGERS_MAX: usize = 8;
 
 /// The name under which all further ones are counted.
 const OTHERS: &str = "others";
+
+/// Type and name of each metric of a template.
+type Measured = BTreeSet<(&'static str, String)>;
 
 #[derive(Debug)]
 struct RolloutFacts {
@@ -79,7 +84,7 @@ impl Objects {
         let templates = self.templates.entry(*kind).or_default();
         match change {
             Change::Applied(kind, object) => {
-                templates.extend(crate::caches::name_of(*kind, object));
+                templates.extend(template(*kind, object));
             }
             Change::Deleted(kind, object) => {
                 if let Some(name) = crate::caches::name_of(*kind, object) {
@@ -87,7 +92,7 @@ impl Objects {
                 }
             }
             Change::Replaced(kind, objects) => {
-                *templates = objects.iter().filter_map(|object| crate::caches::name_of(*kind, object)).collect();
+                *templates = objects.iter().filter_map(|object| template(*kind, object)).collect();
             }
         }
     }
@@ -150,15 +155,21 @@ impl Objects {
         for (family, labels) in self.runs.values().chain(self.experiments.values()).flatten() {
             series.entry(family).or_default().push((labels.clone(), 1.0));
         }
-        for name in self.templates.values().flatten() {
+        for (name, measured) in self.templates.values().flatten() {
             series.entry("analysis_template_info").or_default().push((object_labels(name), 1.0));
+            let metrics = series.entry("analysis_template_metric_info").or_default();
+            metrics.extend(measured.iter().map(|(kind, metric)| {
+                let mut labels = object_labels(name);
+                labels.extend([("type", (*kind).to_owned()), ("metric", metric.clone())]);
+                (labels, 1.0)
+            }));
         }
         series
     }
 }
 
 /// All families of this page, in the order of the page.
-const HELP: [(&str, &str); 20] = [
+const HELP: [(&str, &str); 21] = [
     ("argo_rollouts_controller_info", "Version of the controller"),
     ("rollout_info", "A Rollout and its phase"),
     ("rollout_info_replicas_available", "Available pods"),
@@ -179,7 +190,19 @@ const HELP: [(&str, &str); 20] = [
     ("analysis_run_metric_type", "Provider of a metric"),
     ("analysis_run_metric_phase", "Phase of a metric"),
     ("analysis_template_info", "An AnalysisTemplate or, without namespace, a ClusterAnalysisTemplate"),
+    ("analysis_template_metric_info", "A metric of such a template, and its provider"),
 ];
+
+/// Name of a template, and what it measures.
+fn template(kind: Kind, object: &Value) -> Option<(ObjectName, Measured)> {
+    let metrics = object.pointer("/spec/metrics").and_then(Value::as_array).into_iter().flatten();
+    let measured = metrics.map(|metric| {
+        let given = serde_json::from_value::<MetricProvider>(metric["provider"].clone());
+        let name = metric["name"].as_str().unwrap_or_default();
+        (provider::kind(&given.unwrap_or_default()), name.to_owned())
+    });
+    Some((crate::caches::name_of(kind, object)?, measured.collect()))
+}
 
 fn rollout_facts(name: &ObjectName, rollout: &Rollout, status: &RolloutStatus, plan: &rollout::Plan) -> RolloutFacts {
     let labels = object_labels(name);
@@ -253,7 +276,7 @@ fn run_series(
     let mut series =
         vec![("analysis_run_info", with(&[("phase", phase)])), ("analysis_run_phase", with(&[("phase", phase)]))];
     for metric in &observed.run.spec.metrics {
-        let provider = provider_name(&metric.provider);
+        let provider = provider::kind(&metric.provider);
         series.push(("analysis_run_metric_type", with(&[("metric", &metric.name), ("type", provider)])));
         let result = status.metric_results.iter().find(|result| result.name == metric.name);
         let phase = result.map_or("Pending", |result| &result.phase);

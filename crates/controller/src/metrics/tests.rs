@@ -11,7 +11,11 @@ use crate::change::Kind;
 use crate::execute::Report;
 
 fn template(name: &str) -> Arc<serde_json::Value> {
-    Arc::new(json!({"metadata": {"namespace": "shop", "name": name}}))
+    let metric = |name: &str, provider: serde_json::Value| json!({"name": name, "provider": provider});
+    Arc::new(json!({"metadata": {"namespace": "shop", "name": name}, "spec": {"metrics": [
+        metric("rate", json!({"prometheus": {"query": "up"}})), metric("rate", json!({"prometheus": {"query": "down"}})),
+        metric("apdex", json!({"skywalking": {}})), metric("odd", json!("nobody")),
+    ]}}))
 }
 
 #[test]
@@ -54,6 +58,10 @@ fn decision() -> Decision {
     let status = json!({
         "phase": "Paused", "currentStepIndex": 1, "replicas": 5, "availableReplicas": 4, "updatedReplicas": 1,
         "abortedAt": "1970-01-01T00:00:00Z",
+        "duration": {
+            "rolloutStartedAt": "1969-12-31T23:58:00Z", "finishedAt": "1970-01-01T00:00:00Z", "completionStatus": "Aborted",
+            "totalManualPauseDurationSeconds": 45,
+        },
         "serin": {"stepStartedAt": "1970-01-01T00:00:00Z", "abortCause": "Background analysis phase error/failed"},
     });
     let observed = rollout::Observed {
@@ -90,14 +98,8 @@ fn decision() -> Decision {
 #[test]
 fn a_rollout_is_described_until_it_is_gone() {
     let (metrics, key) = (Metrics::new(), Key::rollout("shop", "web"));
-    let report = Report {
-        outcome: Outcome::Done,
-        status_written: true,
-        writes: Vec::new(),
-        refused: Vec::new(),
-        names_taken: Vec::new(),
-        events: 1,
-    };
+    let events = vec![Event::normal("RolloutPaused", "Rollout is paused")];
+    let report = Report { status_written: true, events, ..Report::default() };
     let decision = decision();
     let record = Record { at: DateTime::UNIX_EPOCH, decision: &decision, report: &report };
     metrics.record(&key, &record, DateTime::UNIX_EPOCH + TimeDelta::milliseconds(20));
@@ -116,6 +118,11 @@ fn a_rollout_is_described_until_it_is_gone() {
         format!("serin_rollout_step_seconds{{{web}}} 0"),
         format!("serin_rollout_hold{{{web},reason=\"WaitingForPromotion\"}} 1"),
         "serin_abort_total{cause=\"background_analysis\"} 1".to_owned(),
+        "rollout_duration_seconds_sum{status=\"Aborted\"} 120.0".to_owned(),
+        "rollout_duration_seconds_bucket{le=\"60.0\",status=\"Aborted\"} 0".to_owned(),
+        "rollout_progression_duration_seconds_sum{status=\"Aborted\"} 75.0".to_owned(),
+        "rollout_manual_pause_duration_seconds_bucket{le=\"0.0\",status=\"Aborted\"} 0".to_owned(),
+        "rollout_manual_pause_duration_seconds_count{status=\"Aborted\"} 1".to_owned(),
     ] {
         assert!(page.lines().any(|got| got == line), "{line} is not on the page:\n{page}");
     }
@@ -131,21 +138,22 @@ fn templates_are_listed_while_they_exist() {
     let page = metrics.render();
     assert!(page.contains("analysis_template_info{namespace=\"shop\",name=\"b\\\"c\"} 1"), "{page}");
     assert!(!page.contains("name=\"a\""), "{page}");
+    let measured: Vec<&str> = page.lines().filter(|line| line.starts_with("analysis_template_metric_info")).collect();
+    let line = |kind: &str, metric: &str| {
+        format!(
+            "analysis_template_metric_info{{namespace=\"shop\",name=\"b\\\"c\",type=\"{kind}\",metric=\"{metric}\"}} 1"
+        )
+    };
+    let expected = [line("Prometheus", "rate"), line("Unknown Provider", "odd"), line("skywalking", "apdex")];
+    assert_eq!(measured, expected, "each once, malformed or not");
     metrics.change(&Change::Deleted(Kind::AnalysisTemplate, template("b\"c")));
-    assert!(!metrics.render().contains("analysis_template_info"));
+    assert!(!metrics.render().contains("analysis_template"));
 }
 
 #[test]
 fn who_overwrites_is_counted_by_name_within_bounds_and_forgotten_with_the_rollout() {
     let (metrics, key) = (Metrics::new(), Key::rollout("shop", "web"));
-    let report = Report {
-        outcome: Outcome::Done,
-        status_written: true,
-        writes: Vec::new(),
-        refused: Vec::new(),
-        names_taken: Vec::new(),
-        events: 0,
-    };
+    let report = Report { status_written: true, ..Report::default() };
     let overwrite = |manager: &str| {
         let Decision::Rollout { observed, mut plan } = decision() else { panic!("it is about a Rollout") };
         plan.facts.overwritten = vec![rollout::Overwritten {

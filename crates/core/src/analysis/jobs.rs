@@ -29,7 +29,7 @@ pub(super) fn pending(result: &MetricResult) -> Option<&Measurement> {
 pub(super) fn begin(observed: &Observed, metric: &MetricPlan, results: &mut Vec<MetricResult>) {
     let run = identity(observed);
     let result = result_of(results, metric);
-    let taken = i64::from(result.count.unwrap_or(0)) + i64::from(result.error.unwrap_or(0));
+    let taken = taken(result);
     let mut measurement = Measurement {
         phase: Phase::Running.to_string(),
         started_at: Some(stamp(observed.now)),
@@ -41,6 +41,14 @@ pub(super) fn begin(observed: &Observed, metric: &MetricPlan, results: &mut Vec<
     result.phase = Phase::Running.to_string();
     let surplus = result.measurements.len().saturating_sub(metric.retention.max(1));
     result.measurements.drain(..surplus);
+}
+
+/// How many Jobs a metric has had. The counters leave out measurements that only hold, such as one whose Job could not be
+/// created; no two measurements share a Job for all that.
+fn taken(result: &MetricResult) -> i64 {
+    let counted = i64::from(result.count.unwrap_or(0)) + i64::from(result.error.unwrap_or(0));
+    let names = result.measurements.iter().filter_map(|measurement| measurement.metadata.get(JOB_NAME_KEY));
+    names.filter_map(|name| job_number(name)).fold(counted, i64::max)
 }
 
 /// Takes over what the Jobs of measurements under way have come to.
@@ -135,12 +143,12 @@ pub(super) fn leftovers(observed: &Observed, status: &AnalysisRunStatus) -> Vec<
     .collect()
 }
 
-/// Whether the measurement of a Job is in status and has ended.
+/// Whether the measurement of a Job is in status and has ended; of several the last counts.
 fn is_settled(job: &str, status: &AnalysisRunStatus) -> bool {
-    let measurements = status.metric_results.iter().flat_map(|result| &result.measurements);
+    let mut measurements = status.metric_results.iter().flat_map(|result| &result.measurements);
     measurements
-        .filter(|measurement| measurement.metadata.get(JOB_NAME_KEY).is_some_and(|name| name == job))
-        .any(|measurement| Verdict::of(measurement).is_some())
+        .rfind(|measurement| measurement.metadata.get(JOB_NAME_KEY).is_some_and(|name| name == job))
+        .is_some_and(|measurement| Verdict::of(measurement).is_some())
 }
 
 /// Whether status has only later measurements of a Job's metric.

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serin_api::{ExperimentStatus, TemplateStatus, Time};
 
 use crate::analysis::phase::Phase;
+use crate::claims;
 use crate::field_error::FieldError;
 use crate::plan::{Event, Wake};
 use crate::rollout::control_plane::comes;
@@ -214,6 +215,7 @@ fn finish(observed: &Observed, status: ExperimentStatus, mut plan: Plan) -> Plan
     let on_wire = |status: &ExperimentStatus| serde_json::to_value(status).ok();
     let before = observed.experiment.status.as_ref().and_then(on_wire);
     plan.status = (before != on_wire(&status)).then_some(status);
+    plan.effects.splice(0..0, claims::of_runs(&observed.analysis_runs, &observed.settings));
     plan.wake = plan.wake.filter(|wake| wake.at > observed.now && comes(wake.at));
     plan
 }

@@ -60,6 +60,8 @@ pub struct Plan {
     pub events: Vec<Event>,
     /// When to look again although nothing changed.
     pub wake: Option<Wake>,
+    /// Whether effects were dropped, as they would have taken pods or Services away that requests are sent to: a defect.
+    pub unsafe_plan: bool,
 }
 
 impl Observed {

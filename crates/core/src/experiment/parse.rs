@@ -112,7 +112,7 @@ pub fn parse(experiment: &Experiment) -> Result<Spec, Vec<FieldError>> {
 ///
 /// # Errors
 /// A text that is no duration, and one that is negative.
-pub(crate) fn duration(text: &str) -> Result<TimeDelta, FieldError> {
+pub fn duration(text: &str) -> Result<TimeDelta, FieldError> {
     let wrong = |message: String| FieldError::new("spec.duration", message);
     let length = parse_duration(text).map_err(wrong)?;
     if length < TimeDelta::zero() {

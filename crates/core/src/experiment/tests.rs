@@ -7,8 +7,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use serin_api::{AnalysisRun, Experiment, ExperimentStatus, labels};
 
+use super::traffic::{violation, without_effects};
 use super::{Observed, Plan, decide, service_name};
-use crate::plan::{Effect, EventKind};
+use crate::plan::{Effect, EventKind, Planned};
 use crate::rollout::ControlPlane;
 use crate::rollout::observed::{Found, Raw, ReplicaSet, Settings, Template, TemplateKey, Writer};
 
@@ -155,8 +156,18 @@ impl Lab {
             }
             Effect::DeleteService { name, .. } => drop(self.observed.services.remove(name)),
             Effect::CreateAnalysisRun { object } => {
-                let run: AnalysisRun = serde_json::from_value(object.clone()).expect("a run");
+                let mut run: AnalysisRun = serde_json::from_value(object.clone()).expect("a run");
+                run.metadata.uid = run.metadata.name.as_ref().map(|name| format!("uid-{name}"));
                 self.observed.analysis_runs.push(Arc::new(run));
+            }
+            Effect::ClaimAnalysisRun { name, instance, .. } => {
+                let mut runs = self.observed.analysis_runs.iter_mut();
+                let run = runs.find(|run| run.metadata.name.as_ref() == Some(name)).expect("a run");
+                let all = Arc::make_mut(run).metadata.labels.get_or_insert_default();
+                match instance {
+                    Some(instance) => all.insert(labels::INSTANCE_ID.to_owned(), instance.clone()),
+                    None => all.remove(labels::INSTANCE_ID),
+                };
             }
             Effect::TerminateAnalysisRun { name } => {
                 self.report(name, "Successful");
@@ -176,9 +187,9 @@ impl Lab {
             | Effect::ApplySubsets { .. }
             | Effect::SwitchService { .. }
             | Effect::CreateExperiment { .. }
+            | Effect::ClaimExperiment { .. }
             | Effect::TerminateExperiment { .. }
             | Effect::DeleteExperiment { .. }
-            | Effect::ClaimAnalysisRun { .. }
             | Effect::DeleteAnalysisRun { .. }
             | Effect::DeleteJob { .. } => panic!("an Experiment does not {effect:?}"),
         }
@@ -300,6 +311,24 @@ fn pods_that_requests_are_sent_to_stay() {
 }
 
 #[test]
+fn a_plan_that_takes_a_service_from_requests_is_dropped_and_told() {
+    let mut lab = Lab::new(&json!({"templates": [template("a", &json!({"service": {}}))]}));
+    lab.settle();
+    let service = lab.observed.services["exp-a"].object["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+    let effect = Effect::DeleteService { name: "exp-a".to_owned(), uid: service };
+    let plan = Plan { effects: vec![Planned { effect, event: None }], ..Plan::default() };
+    assert_eq!(violation(&lab.observed, &plan), None, "nobody is sent there");
+    let route = json!({"route": [{"destination": {"host": "exp-a"}, "weight": 100}]});
+    let vs = json!({"metadata": {"namespace": "shop"}, "spec": {"http": [route]}});
+    lab.observed.virtual_services = vec![raw(vs, lab.observed.now)];
+    let rule = violation(&lab.observed, &plan).expect("requests go there");
+    let plan = without_effects(plan, &rule);
+    assert!(plan.effects.is_empty() && plan.unsafe_plan);
+    let told: Vec<&str> = plan.events.iter().map(|event| event.message.as_str()).collect();
+    assert_eq!(told, ["The next change would be unsafe: Service exp-a may get requests and would be deleted"]);
+}
+
+#[test]
 fn pods_that_never_come_fail_the_experiment() {
     let mut lab = Lab::new(&json!({"progressDeadlineSeconds": 30, "scaleDownDelaySeconds": 0,
         "templates": [template("a", &json!({})), template("b", &json!({}))]}));
@@ -407,6 +436,28 @@ fn a_retry_begins_anew_with_the_same_pods() {
     assert_eq!(names, ["exp-first.1", "exp-second.1"]);
     assert_eq!(lab.observed.replica_sets.len(), 1);
     assert!(!lab.observed.replica_sets[0].annotations.contains_key(labels::SCALE_DOWN_DEADLINE));
+}
+
+#[test]
+fn runs_under_way_follow_their_experiment_to_another_instance() {
+    let mut lab = analysed(&json!({"duration": "60s"}));
+    lab.report("exp-second", "Successful");
+    lab.settle();
+    for instance in [Some("blue".to_owned()), Some("green".to_owned()), None] {
+        lab.observed.settings.instance_id.clone_from(&instance);
+        let effects: Vec<Effect> = lab.turn().effects.into_iter().map(|planned| planned.effect).collect();
+        let expected = Effect::ClaimAnalysisRun {
+            name: "exp-first".to_owned(),
+            uid: "uid-exp-first".to_owned(),
+            instance: instance.clone(),
+        };
+        assert_eq!(effects, [expected], "what is over stays as it is");
+    }
+    lab.observed.settings.instance_id = Some("blue".to_owned());
+    lab.edit(&json!({"spec": {"terminate": true}}));
+    let plan = decide(&lab.observed);
+    let order: Vec<bool> = plan.effects.iter().map(|p| matches!(p.effect, Effect::ClaimAnalysisRun { .. })).collect();
+    assert_eq!(order, [true, false, false], "whoever ends the Experiment ends its runs: {:#?}", plan.effects);
 }
 
 #[test]

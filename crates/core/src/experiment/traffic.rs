@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::istio::experiments::sends_to;
-use crate::plan::Effect;
+use crate::plan::{Effect, Event};
 
 use super::templates::services_of;
 use super::{Observed, Plan};
@@ -37,10 +37,17 @@ pub(super) fn of(observed: &Observed, service: &str) -> Traffic {
 pub(super) fn guard(observed: &Observed, plan: Plan) -> Plan {
     let Some(rule) = violation(observed, &plan) else { return plan };
     debug_assert!(false, "unsafe plan: {rule}: {plan:#?}");
-    Plan { effects: Vec::new(), ..plan }
+    without_effects(plan, &rule)
 }
 
-fn violation(observed: &Observed, plan: &Plan) -> Option<String> {
+/// A plan that changes nothing, and says why.
+pub(super) fn without_effects(plan: Plan, rule: &str) -> Plan {
+    let mut plan = Plan { effects: Vec::new(), unsafe_plan: true, ..plan };
+    plan.events.push(Event::warning("UnsafePlan", format!("The next change would be unsafe: {rule}")));
+    plan
+}
+
+pub(super) fn violation(observed: &Observed, plan: &Plan) -> Option<String> {
     let is_held = |service: &str| of(observed, service) != Traffic::Released;
     plan.effects.iter().find_map(|planned| match &planned.effect {
         Effect::DeleteService { name, .. } => {
@@ -67,6 +74,7 @@ fn violation(observed: &Observed, plan: &Plan) -> Option<String> {
         | Effect::SwitchService { .. }
         | Effect::CreateService { .. }
         | Effect::CreateExperiment { .. }
+        | Effect::ClaimExperiment { .. }
         | Effect::TerminateExperiment { .. }
         | Effect::DeleteExperiment { .. }
         | Effect::CreateAnalysisRun { .. }

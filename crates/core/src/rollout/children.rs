@@ -12,17 +12,20 @@ use crate::rollout::observed::ReplicaSet;
 use super::affinity;
 use super::metadata::{inject, wanted};
 use super::replicas::{Size, canary_wanted, sizes};
+use super::restart;
 use super::scene::Scene;
 use super::state::{INCONCLUSIVE_EXPERIMENT, INCONCLUSIVE_PAUSE, State};
 
 /// Annotations of the Rollout that are its own, and not copied to its ReplicaSets.
-const NOT_COPIED: [&str; 6] = [
+const NOT_COPIED: [&str; 8] = [
     labels::LAST_APPLIED,
     labels::REVISION,
     labels::REVISION_HISTORY,
     labels::DESIRED_REPLICAS,
     labels::NOTIFIED,
     labels::WORKLOAD_GENERATION,
+    labels::EPHEMERAL_METADATA,
+    labels::SCALE_DOWN_DEADLINE,
 ];
 /// Prefix of annotations that speak to this controller about the Rollout alone.
 const OWN_PREFIX: &str = "serin.dev/";
@@ -68,16 +71,33 @@ fn note_workload(scene: &Scene<'_>) -> BTreeMap<String, String> {
     BTreeMap::from([(labels::WORKLOAD_GENERATION.to_owned(), generation)])
 }
 
-/// What gives the ReplicaSets in use the `minReadySeconds` of the spec; it belongs to no revision.
+/// What gives the ReplicaSets in use the `minReadySeconds` of the spec, which belongs to no revision, and that of the
+/// newest revision the annotations that the Rollout was given since.
 pub(crate) fn follow_spec(scene: &Scene<'_>, state: &State) -> Vec<Planned> {
-    let seconds = scene.spec.min_ready_seconds;
-    let differing = scene.owned().filter(|rs| state.is_current_or_stable(rs) && rs.min_ready_seconds != seconds);
-    let patch = |rs: &ReplicaSet| Effect::PatchReplicaSet {
-        name: rs.name.clone(),
-        uid: rs.uid.clone(),
-        patch: json!({"spec": {"minReadySeconds": seconds}}),
-    };
-    differing.map(|rs| quiet(patch(rs))).collect()
+    let newest = scene.new_replica_set().map(|rs| &rs.name);
+    let in_use = scene.owned().filter(|rs| state.is_current_or_stable(rs));
+    in_use
+        .filter_map(|rs| {
+            let mut patch = json!({});
+            if rs.min_ready_seconds != scene.spec.min_ready_seconds {
+                patch["spec"]["minReadySeconds"] = json!(scene.spec.min_ready_seconds);
+            }
+            let annotations = if newest == Some(&rs.name) { new_annotations(scene, rs) } else { BTreeMap::new() };
+            if !annotations.is_empty() {
+                patch["metadata"]["annotations"] = json!(annotations);
+            }
+            let (name, uid) = (rs.name.clone(), rs.uid.clone());
+            (patch != json!({})).then(|| quiet(Effect::PatchReplicaSet { name, uid, patch }))
+        })
+        .collect()
+}
+
+/// Annotations of the Rollout that a ReplicaSet does not have yet. What is taken away from the Rollout stays: nobody can tell
+/// whose it was.
+fn new_annotations(scene: &Scene<'_>, rs: &ReplicaSet) -> BTreeMap<String, String> {
+    let mut annotations = copied_annotations(scene);
+    annotations.retain(|key, value| rs.annotations.get(key) != Some(value));
+    annotations
 }
 
 /// Orphans that match the selector are taken over, as what a Rollout of the same name left behind.
@@ -93,7 +113,7 @@ pub(crate) fn resize(scene: &Scene<'_>, state: &State) -> (Vec<Planned>, Vec<Pla
     let mut shrinking = Vec::new();
     for size in sizes(scene, state) {
         let Some(rs) = scene.owned().find(|rs| rs.name == size.name) else { continue };
-        if !may_resize(scene, state, rs) {
+        if !may_resize(scene, state, rs) && !is_surge(scene, state, rs, &size) {
             continue;
         }
         let Some(planned) = resize_one(scene, state, rs, &size) else { continue };
@@ -108,6 +128,11 @@ fn may_resize(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> bool {
     let halted = scene.spec.paused || inconclusive;
     let desired = rs.annotations.get(labels::DESIRED_REPLICAS).filter(|_| state.is_current_or_stable(rs));
     !halted || desired.is_some_and(|desired| *desired != scene.spec.replicas.to_string())
+}
+
+/// Whether a lone pod gets another beside it so that it can be restarted, which pauses do not put off.
+fn is_surge(scene: &Scene<'_>, state: &State, rs: &ReplicaSet, size: &Size) -> bool {
+    rs.replicas == 1 && size.replicas == 2 && restart::surge(scene, state, rs) == 1
 }
 
 fn resize_one(scene: &Scene<'_>, state: &State, rs: &ReplicaSet, size: &Size) -> Option<Planned> {

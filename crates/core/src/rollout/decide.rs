@@ -104,8 +104,7 @@ fn take_deadline(scene: &Scene<'_>, state: &mut State) -> Deadline {
 
 /// What grows comes before traffic moves, what shrinks comes after.
 fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<Planned> {
-    let mut effects = left_behind::lift(scene);
-    effects.extend(children::establish(scene, state));
+    let mut effects = children::establish(scene, state);
     effects.extend(affinity::refresh(scene, state));
     effects.extend(children::follow_spec(scene, state));
     let (growing, shrinking) = children::resize(scene, state);
@@ -122,9 +121,11 @@ fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<P
         effects.extend(switches);
     }
     tell_of_control_plane(scene, holds);
-    effects.extend(shrinking);
     effects.extend(runs::start_and_end(scene, state, holds));
     effects.extend(experiments::start_and_end(scene, state, holds));
+    // An object that cannot be patched keeps no traffic from moving, but its pods: somebody may still come through it.
+    effects.extend(left_behind::lift(scene));
+    effects.extend(shrinking);
     effects.extend(history::clear_away(scene, state));
     effects.extend(children::forget(scene, state));
     effects.extend(workload::scale_down(scene, state));
@@ -137,7 +138,8 @@ fn effects(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<P
 /// A side that is not switched waits for proxies that do not listen, or will.
 fn tell_of_control_plane(scene: &Scene<'_>, holds: &mut Vec<Hold>) {
     let Some(hold) = scene.observed.control_plane.not_listening().filter(|hold| !holds.contains(hold)) else { return };
-    if holds.iter().any(|hold| matches!(hold, Hold::SideNotSwitched { .. })) {
+    // The switch of a blue-green Rollout waits for pods alone.
+    if scene.mesh.is_some() && holds.iter().any(|hold| matches!(hold, Hold::SideNotSwitched { .. })) {
         holds.push(hold);
     }
 }

@@ -12,7 +12,7 @@ use crate::rollout::step::Step;
 use super::replicas::is_fully_available;
 use super::rollback::{is_fast, is_rollback};
 use super::scene::Scene;
-use super::state::{INCONCLUSIVE_PAUSE, STEP_PAUSE, SWITCH_PAUSE, State};
+use super::state::{INCONCLUSIVE_EXPERIMENT, INCONCLUSIVE_PAUSE, STEP_PAUSE, SWITCH_PAUSE, State};
 
 /// What became of an update, in upstream's words.
 mod outcome {
@@ -90,6 +90,6 @@ fn waits_for_people(scene: &Scene<'_>, state: &State) -> bool {
         || state.pauses.iter().any(|pause| match pause.reason.as_str() {
             STEP_PAUSE => endless_step,
             SWITCH_PAUSE => endless_switch,
-            reason => reason == INCONCLUSIVE_PAUSE || reason == "InconclusiveExperiment",
+            reason => [INCONCLUSIVE_PAUSE, INCONCLUSIVE_EXPERIMENT].contains(&reason),
         })
 }

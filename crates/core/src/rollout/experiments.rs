@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serin_api::Experiment;
 
 use crate::analysis::phase::Phase;
+use crate::claims;
 use crate::experiment::service_name;
+use crate::field_error::FieldError;
 use crate::plan::{Effect, Event, Planned};
 use crate::rollout::Hold;
 use crate::rollout::step::Step;
@@ -49,7 +51,7 @@ fn forget_if_resumed(scene: &Scene<'_>, state: &mut State) {
 /// Decides whether there should be an Experiment, records it in the state, and yields what brings that about and ends all
 /// others.
 pub(crate) fn start_and_end(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<Planned> {
-    let mut effects = Vec::new();
+    let mut effects = claims::of_experiments(&scene.observed.experiments, &scene.observed.settings);
     if is_wanted(scene, state) {
         let name = state.experiment.get_or_insert_with(|| free_name(scene, &base_name(scene, state.step))).clone();
         if find(scene, &name).is_none() {
@@ -58,7 +60,11 @@ pub(crate) fn start_and_end(scene: &Scene<'_>, state: &mut State, holds: &mut Ve
                     effect: Effect::CreateExperiment { object },
                     event: Some(Event::normal("ExperimentCreated", format!("Created Experiment '{name}'"))),
                 }),
-                Err(errors) => holds.extend(errors.into_iter().map(|e| Hold::MissingObject { object: e.to_string() })),
+                Err(errors) => {
+                    let not_made =
+                        |why: FieldError| Hold::NotMade { object: format!("experiment {name}"), why: why.to_string() };
+                    holds.extend(errors.into_iter().map(not_made));
+                }
             }
         }
     }

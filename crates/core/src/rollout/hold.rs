@@ -22,10 +22,10 @@ pub enum Hold {
         /// When it ends if nothing holds it.
         until: DateTime<Utc>,
     },
-    /// An analysis was inconclusive; a person has to decide.
+    /// An analysis or an experiment was inconclusive; a person has to decide.
     Inconclusive {
-        /// Name of the AnalysisRun.
-        run: String,
+        /// Which of both, and its name.
+        object: String,
     },
     /// Canary pods are not available yet.
     CanaryNotAvailable {
@@ -123,10 +123,10 @@ pub enum Hold {
         /// Kind and name.
         object: String,
     },
-    /// An AnalysisRun cannot be made, as something that it needs is not there.
-    RunNotMade {
-        /// Its name.
-        run: String,
+    /// An AnalysisRun or an Experiment cannot be made, as something that it needs is not there.
+    NotMade {
+        /// What it is, and its name.
+        object: String,
         /// The field that asks for it, and what is missing.
         why: String,
     },
@@ -164,7 +164,7 @@ impl Hold {
             Hold::NoData { .. } => "NoData",
             Hold::SourceDown { .. } => "SourceDown",
             Hold::Restarting { .. } => "Restarting",
-            Hold::MissingObject { .. } | Hold::RunNotMade { .. } => "MissingObject",
+            Hold::MissingObject { .. } | Hold::NotMade { .. } => "MissingObject",
             Hold::ReplicaSetNotSettled { .. } => "ReplicaSetNotSettled",
             Hold::UnsafePlan { .. } => "UnsafePlan",
         }
@@ -192,7 +192,7 @@ impl Hold {
             | Hold::Restarting { .. }
             | Hold::ExperimentRunning { .. }
             | Hold::MissingObject { .. }
-            | Hold::RunNotMade { .. }
+            | Hold::NotMade { .. }
             | Hold::ReplicaSetNotSettled { .. }
             | Hold::UnsafePlan { .. } => false,
         }
@@ -209,8 +209,8 @@ impl fmt::Display for Hold {
             Hold::PauseRunning { step, until } => {
                 write!(f, "step {} pauses until {}", step + 1, until.format("%H:%M:%S"))
             }
-            Hold::Inconclusive { run } => {
-                write!(f, "analysis {run} is inconclusive; ends with a promotion or an abort")
+            Hold::Inconclusive { object } => {
+                write!(f, "{object} is inconclusive; ends with a promotion or an abort")
             }
             Hold::CanaryNotAvailable { available, desired } => {
                 write!(f, "{available} of {desired} canary pods are available")
@@ -254,7 +254,7 @@ impl fmt::Display for Hold {
             }
             Hold::Restarting { left } => write!(f, "{left} pods are left to restart"),
             Hold::MissingObject { object } => write!(f, "{object} does not exist"),
-            Hold::RunNotMade { run, why } => write!(f, "analysis {run} cannot be made yet: {why}"),
+            Hold::NotMade { object, why } => write!(f, "{object} cannot be made yet: {why}"),
             Hold::ReplicaSetNotSettled { replica_set } => {
                 write!(f, "ReplicaSet {replica_set} has not caught up with its spec")
             }

@@ -38,6 +38,7 @@ mod run_object;
 mod runs;
 mod safety;
 mod scene;
+mod service_switch;
 mod state;
 mod status;
 pub mod step;

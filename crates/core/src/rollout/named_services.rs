@@ -1,10 +1,11 @@
 //! The Services that a canary without traffic routing names: each is pointed at the revision that it stands for, so that people
 //! and tests reach one or the other; nothing else depends on them.
 
-use crate::istio::service::{managed_by, selector_hash, switch};
-use crate::plan::{Effect, Event, Planned};
+use crate::istio::service::managed_by;
+use crate::plan::Planned;
 
 use super::scene::Scene;
+use super::service_switch;
 use super::state::State;
 
 /// Points the canary's Service at the spec's revision, at stable after an abort, and the stable one at stable: once there are
@@ -25,11 +26,5 @@ fn point_one(scene: &Scene<'_>, name: &str, hash: &str) -> Option<Planned> {
     let is_ours = managed_by(&raw.object) == Some(scene.rollout_name());
     let needed = if is_ours { 1 } else { replica_set.replicas.max(1) };
     let is_ready = replica_set.replicas_available >= needed;
-    let patch = switch(&raw.object, &raw.version, scene.rollout_name(), Some(hash)).filter(|_| is_ready)?;
-    let before = selector_hash(&raw.object).unwrap_or_default();
-    let message = format!("Switched selector for service '{name}' from '{before}' to '{hash}'");
-    Some(Planned {
-        effect: Effect::SwitchService { name: name.to_owned(), patch },
-        event: (before != hash).then(|| Event::normal("SwitchService", message)),
-    })
+    if is_ready { service_switch::point(scene, raw, name, hash) } else { None }
 }

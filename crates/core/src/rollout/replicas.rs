@@ -144,10 +144,12 @@ fn new_size(scene: &Scene<'_>, state: &State, rs: &ReplicaSet) -> (i32, Option<D
     if scene.spec.canary.dynamic_stable_scale && delay.is_zero() {
         return (needed_for_traffic(scene, state, rs), None);
     }
+    let (size, deadline) = drained(scene, rs, delay);
     if !scene.is_released(rs) || !stable_is_whole(scene, state) {
-        return (rs.replicas, rs.deadline());
+        // The delay counts from the abort all the same, as clients expect to see.
+        return (rs.replicas, deadline.or(rs.deadline()));
     }
-    drained(scene, rs, delay)
+    (size, deadline)
 }
 
 /// Pods that may not go yet, since traffic is still on them: as many as its share needs, or one where the spec sets the

@@ -106,7 +106,9 @@ fn may_spare(scene: &Scene<'_>, rs: &ReplicaSet, chosen: &[&Pod]) -> bool {
 fn leaves_sides_served(scene: &Scene<'_>, pod: &Pod, chosen: &[&Pod]) -> bool {
     let Some(mesh) = &scene.mesh else { return true };
     let is_quiet = mesh.quiet_at(scene.observed).is_none();
-    [Role::Canary, Role::Stable].into_iter().all(|role| {
+    // Nobody misses the pods of a canary that is sent nothing. Stable is where everything may go back to.
+    let is_idle = |role| role == Role::Canary && is_quiet && mesh.carried(role) == 0;
+    [Role::Canary, Role::Stable].into_iter().filter(|role| !is_idle(*role)).all(|role| {
         let ready = mesh.end(role).ready(scene.observed);
         let stays = |other: &&Pod| {
             other.name != pod.name

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use serin_api::{AnalysisRun, labels};
+use serin_api::AnalysisRun;
 
 use crate::analysis::holding::holding;
+use crate::claims;
 use crate::field_error::FieldError;
 use crate::plan::{Effect, Event, Planned};
 use crate::rollout::Hold;
@@ -76,7 +77,7 @@ fn announce(state: &mut State, kind: RunKind, phase: &str) {
 
 /// Decides which runs there should be, records them in the state, and yields what brings that about.
 pub(crate) fn start_and_end(scene: &Scene<'_>, state: &mut State, holds: &mut Vec<Hold>) -> Vec<Planned> {
-    let mut effects = claim(scene);
+    let mut effects = claims::of_runs(&scene.observed.analysis_runs, &scene.observed.settings);
     for kind in RunKind::ALL {
         if !is_wanted(scene, state, kind) {
             continue;
@@ -93,7 +94,8 @@ pub(crate) fn start_and_end(scene: &Scene<'_>, state: &mut State, holds: &mut Ve
             match build(scene, state, kind, run) {
                 Ok(object) => effects.push(Planned { effect: Effect::CreateAnalysisRun { object }, event: None }),
                 Err(errors) => {
-                    let not_made = |why: FieldError| Hold::RunNotMade { run: run.clone(), why: why.to_string() };
+                    let not_made =
+                        |why: FieldError| Hold::NotMade { object: format!("analysis {run}"), why: why.to_string() };
                     holds.extend(errors.into_iter().map(not_made));
                 }
             }
@@ -101,22 +103,6 @@ pub(crate) fn start_and_end(scene: &Scene<'_>, state: &mut State, holds: &mut Ve
     }
     effects.extend(end_unwanted(scene, state));
     effects
-}
-
-/// Takes over the runs under way that another instance began: whoever has the Rollout has them too.
-fn claim(scene: &Scene<'_>) -> Vec<Planned> {
-    let instance = &scene.observed.settings.instance_id;
-    let is_foreign = |run: &&Arc<AnalysisRun>| {
-        let label = run.metadata.labels.as_ref().and_then(|all| all.get(labels::INSTANCE_ID));
-        label != instance.as_ref() && !is_complete(run) && run.metadata.deletion_timestamp.is_none()
-    };
-    let foreign = scene.observed.analysis_runs.iter().filter(is_foreign);
-    foreign
-        .filter_map(|run| {
-            let (name, uid, instance) = (name(run).to_owned(), run.metadata.uid.clone()?, instance.clone());
-            Some(Planned { effect: Effect::ClaimAnalysisRun { name, uid, instance }, event: None })
-        })
-        .collect()
 }
 
 /// Whether the update calls for a run of this kind now.

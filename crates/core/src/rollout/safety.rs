@@ -83,6 +83,7 @@ pub(super) fn violation(observed: &Observed, spec: &Spec, mesh: &Mesh<'_>, plan:
         | Effect::CreateService { .. }
         | Effect::DeleteService { .. }
         | Effect::CreateExperiment { .. }
+        | Effect::ClaimExperiment { .. }
         | Effect::TerminateExperiment { .. }
         | Effect::DeleteExperiment { .. }
         | Effect::CreateAnalysisRun { .. }

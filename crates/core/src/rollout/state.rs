@@ -57,6 +57,8 @@ pub(crate) struct State {
     pub(crate) progressed_at: Option<DateTime<Utc>>,
     /// The `restartAt` up to which all pods have been restarted.
     pub(crate) restarted_at: Option<DateTime<Utc>>,
+    /// Whether the Deployment that the Rollout takes over from has given its pods away; unknown without one.
+    pub(crate) workload_replaced: Option<bool>,
     /// Which of the ping-pong Services is stable; none before the first promotion.
     pub(crate) stable_turn: Option<Turn>,
     /// Commands from annotations that were handled, by annotation key.
@@ -251,6 +253,7 @@ impl State {
         self.stable_hash = kept.stable_hash;
         self.handled = kept.handled;
         self.restarted_at = kept.restarted_at;
+        self.workload_replaced = kept.workload_replaced;
         self.stable_turn = kept.stable_turn;
         self.blue_green = kept.blue_green.anew();
     }

@@ -137,11 +137,14 @@ pub(super) fn inconclusive(_: &Scene<'_>, state: &State) -> Option<Hold> {
     let runs = [&state.step_run, &state.background, &blue_green.before_switch, &blue_green.after_switch];
     let run = runs.into_iter().flatten().find(|run| run.phase == "Inconclusive");
     if state.pause(INCONCLUSIVE_EXPERIMENT).is_some() {
-        return Some(Hold::Inconclusive { run: state.experiment.clone().unwrap_or_default() });
+        return Some(inconclusive_hold("experiment", state.experiment.as_deref()));
     }
-    state
-        .pause(INCONCLUSIVE_PAUSE)
-        .map(|_| Hold::Inconclusive { run: run.map(|run| run.name.clone()).unwrap_or_default() })
+    state.pause(INCONCLUSIVE_PAUSE).map(|_| inconclusive_hold("analysis", run.map(|run| run.name.as_str())))
+}
+
+/// The object may be gone, or be recorded nowhere.
+fn inconclusive_hold(kind: &str, name: Option<&str>) -> Hold {
+    Hold::Inconclusive { object: name.map_or_else(|| format!("an {kind}"), |name| format!("{kind} {name}")) }
 }
 
 pub(super) fn source_silent(scene: &Scene<'_>, state: &State) -> Option<Hold> {

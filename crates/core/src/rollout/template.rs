@@ -15,7 +15,8 @@ use crate::rollout::step::Steps;
 use go_json::GO_ESCAPES;
 pub use tolerated::tolerated;
 
-/// The hash of a pod template, 8 to 10 characters fit for names and labels; `collision_count` makes another of the same.
+/// The hash of a pod template, 10 characters at most that are fit for names and labels; `collision_count` makes another of
+/// the same.
 ///
 /// It is Argo Rollouts' since 1.9, which depends on how the template is written: the same pods may have several hashes, and
 /// their ReplicaSets are found by comparing templates (see [`same_template`]). A template with fields that those versions do not

@@ -2,7 +2,6 @@
 
 use crate::istio::destination_rule::{set_hashes, subset_hash};
 use crate::istio::patch::test_version;
-use crate::istio::service::switch;
 use crate::plan::{Effect, Event, Planned};
 use crate::rollout::Hold;
 use crate::rollout::observed::{Pod, Writer};
@@ -10,12 +9,13 @@ use crate::rollout::observed::{Pod, Writer};
 use super::extras::{self, Extras};
 use super::handover::{self, Handover};
 use super::managed;
-use super::mesh::{End, Mesh, Role, spread_at};
+use super::mesh::{Mesh, Role, spread_at};
 use super::metadata::{relabel_pod, wanted};
 use super::replicas::{canary_is_scaled, share};
 use super::rollback::is_hurried;
 use super::runs;
 use super::scene::Scene;
+use super::service_switch;
 use super::state::State;
 
 /// The next changes of the mesh, and why there are no more of them.
@@ -130,7 +130,7 @@ fn switch_sides(scene: &Scene<'_>, state: &State, (mesh, extras): (&Mesh<'_>, &E
         }
         let hash = if state.aborted.is_some() { stable } else { hash };
         if end.service.is_some() && may_point(scene, mesh, role, hash) && has_ready(scene, hash) {
-            moves.effects.extend(switch_service(scene, end, hash));
+            moves.effects.extend(end.service.and_then(|(raw, name)| service_switch::point(scene, raw, name, hash)));
         }
     }
     moves.effects.extend(switch_subsets(scene, (mesh, extras), &subsets, (canary, stable)));
@@ -190,17 +190,6 @@ fn switch_subsets(
     Some(Planned {
         effect: Effect::ApplySubsets { name, patch },
         event: Some(Event::normal("UpdatedDestinationRule", message)),
-    })
-}
-
-fn switch_service(scene: &Scene<'_>, end: &End<'_>, hash: &str) -> Option<Planned> {
-    let (raw, name) = end.service?;
-    let patch = switch(&raw.object, &raw.version, scene.rollout_name(), Some(hash))?;
-    let from = crate::istio::service::selector_hash(&raw.object).unwrap_or_default();
-    let message = format!("Switched selector for service '{name}' from '{from}' to '{hash}'");
-    Some(Planned {
-        effect: Effect::SwitchService { name: name.to_owned(), patch },
-        event: Some(Event::normal("SwitchService", message)),
     })
 }
 

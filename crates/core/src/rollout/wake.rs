@@ -59,7 +59,7 @@ fn of_hold(hold: &Hold) -> Option<Wake> {
         | Hold::SourceDown { .. }
         | Hold::Restarting { .. }
         | Hold::MissingObject { .. }
-        | Hold::RunNotMade { .. }
+        | Hold::NotMade { .. }
         | Hold::ReplicaSetNotSettled { .. }
         | Hold::UnsafePlan { .. } => None,
     }

@@ -30,6 +30,7 @@ pub(crate) fn from_status(status: &RolloutStatus) -> State {
             after_switch: status.blue_green.post_promotion_analysis_run_status.as_ref().map(run_from),
             retired: own.retired_revisions,
         },
+        workload_replaced: own.workload_replaced,
         holding_since: instant(own.holding_since),
         held: TimeDelta::try_seconds(own.held_seconds.unwrap_or(0)).unwrap_or_default(),
         available_max: own.progress_available_max.unwrap_or(0),
@@ -72,6 +73,7 @@ pub(crate) fn to_status(state: &State, status: &mut RolloutStatus) {
         progress_available_max: Some(state.available_max).filter(|max| *max != 0),
         abort_cause: state.abort_cause.clone(),
         retired_revisions: state.blue_green.retired.clone(),
+        workload_replaced: state.workload_replaced,
         holds: Vec::new(),
     };
     if let Some(before) = status.serin.take() {

@@ -6,30 +6,39 @@ use crate::rollout::parse::ScaleDown;
 use super::scene::Scene;
 use super::state::State;
 
-/// The change of the Deployment's size that is due, if any.
+/// The change of the Deployment's size that is due, if any; remembers whether there is none to come.
 ///
-/// Only the first deployment of a Rollout replaces the Deployment. One that has no pods is left so: whoever took them
-/// away wanted that.
-pub(crate) fn scale_down(scene: &Scene<'_>, state: &State) -> Option<Planned> {
-    let found = scene.observed.workload.as_ref()?.present()?;
-    let has = found.replicas.filter(|has| *has > 0)?;
-    let is_healthy = state.is_promoted() && scene.mesh.as_ref().is_none_or(|mesh| mesh.differs_from(0).is_none());
-    let is_first = scene.revision.number == 1 || was_never_stable(scene);
-    let wanted = match scene.spec.scale_down {
-        ScaleDown::OnSuccess | ScaleDown::Progressively if is_first && is_healthy => 0,
-        ScaleDown::Progressively if is_first => left_to_do(scene)?,
-        ScaleDown::Never | ScaleDown::OnSuccess | ScaleDown::Progressively => return None,
+/// The Rollout replaces the Deployment once. One that has no pods is left so: whoever took them away wanted that; and one
+/// that got pods again afterwards keeps them.
+pub(crate) fn scale_down(scene: &Scene<'_>, state: &mut State) -> Option<Planned> {
+    let Some(reference) = &scene.observed.rollout.spec.workload_ref else {
+        state.workload_replaced = None;
+        return None;
     };
-    let name = scene.observed.rollout.spec.workload_ref.as_ref()?.name.clone()?;
+    let found = scene.observed.workload.as_ref()?.present()?;
+    let has = found.replicas?;
+    let is_replaced = has == 0 && state.is_promoted();
+    let was_replaced = *state.workload_replaced.get_or_insert_with(|| is_later(scene));
+    state.workload_replaced = Some(was_replaced || is_replaced);
+    if was_replaced || has == 0 {
+        return None;
+    }
+    let is_healthy = state.is_promoted() && scene.mesh.as_ref().is_none_or(|mesh| mesh.differs_from(0).is_none());
+    let wanted = match scene.spec.scale_down {
+        ScaleDown::OnSuccess | ScaleDown::Progressively if is_healthy => 0,
+        ScaleDown::Progressively => left_to_do(scene)?,
+        ScaleDown::Never | ScaleDown::OnSuccess => return None,
+    };
+    let name = reference.name.clone()?;
     let event = Event::normal("ScalingWorkload", format!("Scaled Deployment {name} from {has} to {wanted}"));
     let effect = Effect::ScaleDeployment { name, replicas: wanted };
     (has != wanted).then_some(Planned { effect, event: Some(event) })
 }
 
-/// Whether no revision was stable when this decision began.
-fn was_never_stable(scene: &Scene<'_>) -> bool {
+/// Whether a status that does not tell speaks of a later update than the first deployment.
+fn is_later(scene: &Scene<'_>) -> bool {
     let stable = scene.observed.rollout.status.as_ref().and_then(|status| status.stable_rs.as_deref());
-    stable.is_none_or(str::is_empty)
+    scene.revision.number != 1 && stable.is_some_and(|hash| !hash.is_empty())
 }
 
 /// Pods that the Deployment should have beside those of the Rollout; `None` as long as there are none of these.

@@ -46,7 +46,8 @@ enum LogFormat {
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Controller {
-    /// Serve only the Rollouts that carry this instance label; without it, only those without the label.
+    /// Serve only the Rollouts, Experiments and AnalysisRuns that carry this instance label; without it, only those
+    /// without the label.
     #[arg(long, env = "SERIN_INSTANCE_ID", value_name = "ID")]
     instance_id: Option<String>,
     /// The only namespace to serve [default: all].

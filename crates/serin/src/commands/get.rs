@@ -1,4 +1,4 @@
-//! `serin get rollout`: what a Rollout does, and why it waits.
+//! `serin get rollout` and `serin get experiment`: what they do, and why they wait.
 
 mod fetch;
 mod watching;
@@ -7,11 +7,12 @@ use anyhow::Context;
 use chrono::Utc;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
+use serin_controller::ObjectName;
 
 use crate::cluster::{self, Connection};
 use crate::console::Console;
 use crate::exit::Exit;
-use crate::view::{Detail, RolloutView, lines};
+use crate::view::{Detail, ExperimentTree, RolloutView, lines};
 use fetch::{Fetched, Fetcher};
 
 const EXAMPLES: &str = "\
@@ -19,20 +20,21 @@ Examples:
   serin get rollout reviews -n shop
   serin get rollout reviews -w
   serin get rollout reviews -o wide
-  serin get rollout reviews -s http://127.0.0.1:8001 -n aviary";
+  serin get rollout reviews -s http://127.0.0.1:8001 -n aviary
+  serin get experiment reviews-7d9f8c66-2-1";
 
 /// How to print it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {
     /// Everything: old revisions and runs, full names of images, every pod.
     Wide,
-    /// The Rollout as JSON.
+    /// The object as JSON.
     Json,
-    /// The Rollout as YAML.
+    /// The object as YAML.
     Yaml,
 }
 
-/// Show what a Rollout does, and why it waits.
+/// Show what a Rollout or an Experiment does, and why it waits.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Get {
@@ -45,15 +47,18 @@ pub(crate) struct Get {
 enum Kind {
     /// A Rollout with its revisions, pods and analyses.
     #[command(visible_aliases = ["ro", "rollouts"], after_help = EXAMPLES)]
-    Rollout(GetRollout),
+    Rollout(Shown),
+    /// An Experiment with its pods and analyses.
+    #[command(visible_aliases = ["exp", "experiments"], after_help = EXAMPLES)]
+    Experiment(Shown),
 }
 
-/// Shows a Rollout.
+/// What to show, and how.
 #[derive(Debug, Args)]
-struct GetRollout {
-    /// Name of the Rollout.
+struct Shown {
+    /// Name of the object.
     name: String,
-    /// Namespace of the Rollout [default: that of the kubeconfig's context].
+    /// Namespace of the object [default: that of the kubeconfig's context].
     #[arg(short, long, value_name = "NS")]
     namespace: Option<String>,
     /// Go on showing it when something changes.
@@ -69,14 +74,17 @@ struct GetRollout {
 impl Get {
     /// Prints it, once or whenever it changes.
     pub(crate) fn run(self, console: &mut Console) -> anyhow::Result<Exit> {
-        let Kind::Rollout(get) = self.kind;
+        let (kind, get) = match self.kind {
+            Kind::Rollout(get) => (serin_controller::Kind::Rollout, get),
+            Kind::Experiment(get) => (serin_controller::Kind::Experiment, get),
+        };
         cluster::install_tls();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let (client, default) = get.connection.open().await?;
             let namespace = get.namespace.clone().unwrap_or(default);
-            let fetcher = Fetcher::new(client, namespace, get.name.clone());
-            let picture = |fetched: &Fetched, console: &Console| picture(fetched, get.output, console);
+            let fetcher = Fetcher::new(client, kind, ObjectName::new(namespace, &get.name));
+            let picture = |fetched: &Fetched, console: &Console| picture(kind, fetched, get.output, console);
             if get.watch {
                 watching::watch(&fetcher, &picture, console).await?;
             } else {
@@ -90,26 +98,39 @@ impl Get {
     }
 }
 
-fn picture(fetched: &Fetched, output: Option<Output>, console: &Console) -> anyhow::Result<Vec<String>> {
+fn picture(
+    kind: serin_controller::Kind,
+    fetched: &Fetched,
+    output: Option<Output>,
+    console: &Console,
+) -> anyhow::Result<Vec<String>> {
     let now = Utc::now();
     let text = match output {
-        Some(Output::Json) => serde_json::to_string_pretty(&bare(&fetched.rollout))?,
-        Some(Output::Yaml) => serde_saphyr::to_string(&bare(&fetched.rollout))?,
+        Some(Output::Json) => serde_json::to_string_pretty(&bare(&fetched.subject))?,
+        Some(Output::Yaml) => serde_saphyr::to_string(&bare(&fetched.subject))?,
         Some(Output::Wide) | None => {
             let detail = if output.is_some() { Detail::Wide } else { Detail::Short };
+            let unseen = fetched.unseen.iter().map(|(kind, why)| format!("{kind}: {why}")).collect();
+            if kind == serin_controller::Kind::Experiment {
+                let observed = fetched.objects.observe_experiment(&fetched.name, now);
+                let (observed, pods) =
+                    observed.context("the Experiment cannot be read; try -o yaml, and `serin lint`")?;
+                return Ok(ExperimentTree::of(&observed, &pods, unseen).lines(detail, now, console.paint()));
+            }
             let observed = fetched.objects.observe(&fetched.name, now);
             let observed = observed.context("the Rollout cannot be read; try -o yaml, and `serin lint`")?;
-            return Ok(lines(&RolloutView::of(&observed), detail, now, console.paint()));
+            let view = RolloutView { unseen, ..RolloutView::of(&observed) };
+            return Ok(lines(&view, detail, now, console.paint()));
         }
     };
     Ok(text.lines().map(str::to_owned).collect())
 }
 
-/// The Rollout without what only the API server needs.
-fn bare(rollout: &Value) -> Value {
-    let mut rollout = rollout.clone();
-    if let Some(metadata) = rollout["metadata"].as_object_mut() {
+/// The object without what only the API server needs.
+fn bare(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(metadata) = object["metadata"].as_object_mut() {
         metadata.remove("managedFields");
     }
-    rollout
+    object
 }

@@ -26,7 +26,7 @@ pub(crate) enum Command {
     Controller(Box<controller::Controller>),
     /// Watch a good version being promoted and a bad one being caught, on a simulated cluster.
     Demo(demo::Demo),
-    /// Show what a Rollout does, and why it waits.
+    /// Show what a Rollout or an Experiment does, and why it waits.
     Get(Box<get::Get>),
     /// Go on to the next step, or skip all that is left.
     Promote(promote::Promote),

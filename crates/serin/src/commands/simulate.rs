@@ -1,4 +1,4 @@
-//! `serin simulate`: what a new version would do, in virtual time.
+//! `serin simulate`: what a new version, or an Experiment, would do, in virtual time.
 
 use std::path::PathBuf;
 
@@ -24,14 +24,15 @@ Examples:
   serin simulate -f deploy/ --set-image reviews/app=registry/reviews:v2 --world no-data -o json
   serin simulate -f deploy/ --set-image reviews=registry/reviews:v2 --promote-after 10m
   serin simulate -f deploy/ --set-image reviews=registry/reviews:v2 --answer 'http://quality/={\"ok\": true}'
+  serin simulate -f experiment.yaml -f templates/
 
 The manifests are applied to a simulated cluster with a mesh and metrics sources; when all is Healthy the image is
-changed, and the time line begins. Time is virtual: hours of pauses take a moment. Equal input gives equal output.
+changed, and the time line begins. Experiments without any Rollout run to their ends. Time is virtual: hours of pauses take a moment. Equal input gives equal output.
 
 Exit codes:
-  0  the update ended Healthy
+  0  the update ended Healthy, or every Experiment was Successful
   2  bad input: every error is told with its file and field
-  3  it was aborted
+  3  it was aborted, or an Experiment did not succeed
   4  it still waits at the end of the horizon";
 
 /// How the new version and its surroundings behave.
@@ -72,7 +73,7 @@ pub(crate) struct Simulate {
     /// Namespace of the objects that name none [default: the only Namespace among the manifests, or default].
     #[arg(short, long, value_name = "NAMESPACE")]
     namespace: Option<String>,
-    /// The new image of a Rollout, or of the Deployment that a Rollout refers to.
+    /// The new image of a Rollout, or of the workload that a Rollout refers to.
     #[arg(long, value_name = "WORKLOAD[/CONTAINER]=IMAGE")]
     set_image: Option<SetImage>,
     /// How the new version and its surroundings behave.
@@ -82,7 +83,7 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "DURATION", value_parser = patience)]
     promote_after: Option<TimeDelta>,
     /// What web endpoints whose address begins so answer, for metrics with provider `web`; may be repeated.
-    #[arg(long = "answer", value_name = "URL=BODY", value_parser = answer)]
+    #[arg(long = "answer", value_name = "URL=BODY")]
     answers: Vec<WebAnswer>,
     /// Where all chance starts.
     #[arg(long, default_value_t = 0)]
@@ -109,19 +110,10 @@ fn patience(text: &str) -> Result<TimeDelta, String> {
     if patience > TimeDelta::zero() { Ok(patience) } else { Err(format!("`{text}` must be longer than nothing")) }
 }
 
-/// The address ends before the first `=` behind which JSON or other text begins; queries have `=` as well.
-fn answer(text: &str) -> Result<WebAnswer, String> {
-    let is_body = |(at, _): &(usize, &str)| serde_json::from_str::<Value>(&text[at + 1..]).is_ok();
-    let place = text.match_indices('=').find(is_body).or_else(|| text.match_indices('=').next());
-    let (at, _) = place.filter(|(at, _)| *at > 0).ok_or_else(|| {
-        format!("`{text}` has not the form URL=BODY, such as 'http://quality.example/=' followed by JSON")
-    })?;
-    Ok(WebAnswer { url: text[..at].to_owned(), body: text[at + 1..].to_owned() })
-}
-
 impl Simulate {
     /// Prints the time line, and how it ended.
     pub(crate) fn run(self, console: &mut Console) -> anyhow::Result<Exit> {
+        self.check_flags()?;
         let manifests = lint::checked_manifests(&self.paths, self.namespace.as_deref())?;
         let options = Options {
             manifests,
@@ -163,6 +155,22 @@ impl Simulate {
     }
 }
 
+impl Simulate {
+    /// Flags that mean nothing by themselves would make people believe that they had been heeded.
+    fn check_flags(&self) -> anyhow::Result<()> {
+        let useless = [("--promote-after", self.promote_after.is_some()), ("--world", self.world != World::default())];
+        let is_alone = |&(_, given): &(&str, bool)| given && self.set_image.is_none();
+        let errors: Vec<String> = useless
+            .into_iter()
+            .filter(is_alone)
+            .map(|(flag, _)| {
+                format!("{flag}: there is no new version without --set-image; add --set-image WORKLOAD=IMAGE, or leave {flag} out")
+            })
+            .collect();
+        if errors.is_empty() { Ok(()) } else { Err(BadInput::all(&errors).into()) }
+    }
+}
+
 impl From<World> for Conduct {
     fn from(world: World) -> Self {
         match world {
@@ -198,6 +206,7 @@ fn text(
     let Summary { phase, message, requests, .. } = summary;
     let how = match summary.end {
         End::Healthy => "ended",
+        End::Aborted if summary.changed.is_none() => "ended",
         End::Aborted => "aborted:",
         End::Waiting => "still waiting at the end of the horizon:",
     };

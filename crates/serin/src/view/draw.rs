@@ -58,6 +58,9 @@ pub(crate) fn lines(view: &RolloutView, detail: Detail, now: DateTime<Utc>, pain
     for experiment in view.experiments.iter().take(if detail == Detail::Wide { usize::MAX } else { 1 }) {
         lines.extend(experiment_lines(experiment, detail, paint));
     }
+    for unseen in &view.unseen {
+        lines.extend(unseen_lines(unseen, paint));
+    }
     lines
 }
 
@@ -120,12 +123,7 @@ fn revision_lines(revision: &Revision, detail: Detail, paint: Paint) -> Vec<Stri
         Role::Stable => paint.good("stable"),
         Role::Old => paint.faint("old   "),
     };
-    let image = |image: &String| match detail {
-        Detail::Short => image.rsplit('/').next().unwrap_or(image).to_owned(),
-        Detail::Wide => image.clone(),
-    };
-    let images = revision.images.iter().map(image).collect::<Vec<_>>().join(", ");
-    let images = if detail == Detail::Short { fit(&images, 30) } else { images };
+    let images = image_names(&revision.images, detail);
     let ready = format!("{}/{} ready", revision.ready, revision.desired);
     let dots = dots(&revision.pods, paint);
     let mut lines =
@@ -137,7 +135,18 @@ fn revision_lines(revision: &Revision, detail: Detail, paint: Paint) -> Vec<Stri
     lines
 }
 
-fn dots(pods: &[PodView], paint: Paint) -> String {
+/// Images in full, or their last parts as far as they fit.
+pub(super) fn image_names(images: &[String], detail: Detail) -> String {
+    let image = |image: &String| match detail {
+        Detail::Short => image.rsplit('/').next().unwrap_or(image).to_owned(),
+        Detail::Wide => image.clone(),
+    };
+    let names = images.iter().map(image).collect::<Vec<_>>().join(", ");
+    if detail == Detail::Short { fit(&names, 30) } else { names }
+}
+
+/// A mark for each pod.
+pub(super) fn dots(pods: &[PodView], paint: Paint) -> String {
     let mut dots: String = pods.iter().take(DOTS_MAX).map(|pod| dot(pod, paint)).collect();
     if pods.len() > DOTS_MAX {
         dots.push_str(&format!("+{}", pods.len() - DOTS_MAX));
@@ -145,7 +154,8 @@ fn dots(pods: &[PodView], paint: Paint) -> String {
     dots
 }
 
-fn dot(pod: &PodView, paint: Paint) -> String {
+/// The mark of a pod.
+pub(super) fn dot(pod: &PodView, paint: Paint) -> String {
     match (pod.terminating, pod.ready) {
         (true, _) => paint.faint("✕"),
         (false, true) => paint.good("●"),
@@ -162,7 +172,8 @@ fn hold_lines(hold: &HoldView, now: DateTime<Utc>, paint: Paint) -> Vec<String> 
     lines
 }
 
-fn run_lines(run: &Run, detail: Detail, paint: Paint) -> Vec<String> {
+/// The lines of an analysis.
+pub(super) fn run_lines(run: &Run, detail: Detail, paint: Paint) -> Vec<String> {
     let phase = if run.phase.is_empty() { "Pending" } else { &run.phase };
     let kind =
         if run.kind.is_empty() { "analysis".to_owned() } else { format!("{} analysis", run.kind.to_lowercase()) };
@@ -191,6 +202,12 @@ fn experiment_lines(experiment: &ExperimentView, detail: Detail, paint: Paint) -
         lines.push(format!("    {:<20} {}", fit(name, 20), paint.phase(phase)));
     }
     lines
+}
+
+/// What is not shown, and why.
+pub(super) fn unseen_lines(unseen: &str, paint: Paint) -> Vec<String> {
+    let words = wrap(&format!("not shown: {unseen}"), WIDTH - 2);
+    words.into_iter().map(|line| format!("  {}", paint.warn(&line))).collect()
 }
 
 fn metric_lines(metric: &MetricView, detail: Detail, paint: Paint) -> Vec<String> {
@@ -318,8 +335,16 @@ mod tests {
     }
 
     #[test]
+    fn what_we_may_not_see_stands_at_the_end() {
+        let view = RolloutView { unseen: vec!["Experiment: no right to it".to_owned()], ..example() };
+        let drawn = lines(&view, Detail::Short, DateTime::UNIX_EPOCH, Paint::PLAIN);
+        assert_eq!(drawn.last().map(String::as_str), Some("  not shown: Experiment: no right to it"));
+    }
+
+    #[test]
     fn lines_fit_the_screen() {
         let mut view = example();
+        view.unseen = vec!["word ".repeat(100)];
         view.message = "word ".repeat(100);
         view.holds[0].message = "word ".repeat(100);
         view.steps = (0..30).map(|step| format!("setWeight: {step}")).collect();

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use serde_json::Value;
 use serin_api::{AnalysisRun, Experiment, MetricResult, RolloutStatus, labels};
 use serin_core::rollout::Observed;
-use serin_core::rollout::observed::ReplicaSet;
+use serin_core::rollout::observed::{Pod, ReplicaSet};
 use serin_core::rollout::parse::parse;
 
 use super::routes::canary_weight;
@@ -45,6 +45,7 @@ impl RolloutView {
             holds: holds(&status),
             runs: runs(observed),
             experiments: experiments(observed, &status),
+            unseen: Vec::new(),
             phase: status.phase.unwrap_or_default(),
             message: status.message.unwrap_or_default(),
         }
@@ -60,10 +61,6 @@ fn revisions(observed: &Observed, status: &RolloutStatus) -> Vec<Revision> {
 
 fn revision(replica_set: &ReplicaSet, observed: &Observed, status: &RolloutStatus) -> Revision {
     let hash = Some(replica_set.hash.as_str());
-    let pods = observed.pods.iter().filter(|pod| pod.replica_set == replica_set.name);
-    let mut pods: Vec<PodView> =
-        pods.map(|pod| PodView { name: pod.name.clone(), ready: pod.ready, terminating: pod.terminating }).collect();
-    pods.sort_by(|a, b| a.name.cmp(&b.name));
     Revision {
         number: replica_set.annotations.get(labels::REVISION).and_then(|number| number.parse().ok()),
         hash: replica_set.hash.clone(),
@@ -77,11 +74,21 @@ fn revision(replica_set: &ReplicaSet, observed: &Observed, status: &RolloutStatu
         images: images(&replica_set.template),
         desired: replica_set.replicas,
         ready: replica_set.replicas_ready,
-        pods,
+        pods: pod_views(&observed.pods, &replica_set.name),
     }
 }
 
-fn images(template: &Value) -> Vec<String> {
+/// The pods of a ReplicaSet, by name.
+pub(super) fn pod_views(pods: &[Pod], replica_set: &str) -> Vec<PodView> {
+    let own = pods.iter().filter(|pod| pod.replica_set == replica_set);
+    let mut views: Vec<PodView> =
+        own.map(|pod| PodView { name: pod.name.clone(), ready: pod.ready, terminating: pod.terminating }).collect();
+    views.sort_by(|a, b| a.name.cmp(&b.name));
+    views
+}
+
+/// The images of a pod template.
+pub(super) fn images(template: &Value) -> Vec<String> {
     let containers = template.pointer("/spec/containers").and_then(Value::as_array);
     let images = containers.into_iter().flatten().filter_map(|container| container["image"].as_str());
     images.map(str::to_owned).collect()
@@ -107,7 +114,8 @@ fn runs(observed: &Observed) -> Vec<Run> {
     runs.into_iter().map(run).collect()
 }
 
-fn run(run: &AnalysisRun) -> Run {
+/// The view of an AnalysisRun.
+pub(super) fn run(run: &AnalysisRun) -> Run {
     let status = run.status.clone().unwrap_or_default();
     let kind = run.metadata.labels.as_ref().and_then(|all| all.get(labels::ROLLOUT_TYPE));
     let metrics = run.spec.metrics.iter().map(|metric| {

@@ -21,8 +21,13 @@ struct Served {
 
 impl Served {
     fn start() -> Self {
+        Served::start_with(&[])
+    }
+
+    fn start_with(more: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_serin"))
             .args(["demo", "--listen", "127.0.0.1:0", "--speed", "1"])
+            .args(more)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -91,6 +96,52 @@ fn a_rollout_is_shown_paused_and_resumed() {
     let output = serin(&["promote", "nobody", "-n", "aviary", "-s", &served.server]);
     assert_eq!(code(&output), 1);
     assert!(stderr(&output).contains("\"nobody\" not found"), "{}", stderr(&output));
+}
+
+const EXPERIMENT: &str = r#"
+apiVersion: argoproj.io/v1alpha1
+kind: Experiment
+metadata: {name: by-hand, namespace: aviary}
+spec:
+  templates:
+    - name: new
+      replicas: 2
+      selector: {matchLabels: {app: by-hand}}
+      template:
+        metadata: {labels: {app: by-hand}}
+        spec:
+          containers: [{name: web, image: "registry.example/reviews:v2"}]
+"#;
+
+#[test]
+fn an_experiment_is_shown_with_its_pods() {
+    let place = std::env::temp_dir().join(format!("serin-get-experiment-{}", std::process::id()));
+    std::fs::create_dir_all(&place).unwrap();
+    for file in ["analysis.yaml", "mesh.yaml", "namespace.yaml", "reviews.yaml"] {
+        let own = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/demo_manifests").join(file);
+        std::fs::copy(own, place.join(file)).unwrap();
+    }
+    std::fs::write(place.join("experiment.yaml"), EXPERIMENT).unwrap();
+    let served = Served::start_with(&["--manifests", place.to_str().unwrap()]);
+    let began = Instant::now();
+    let tree = loop {
+        let tree = served.run(&["get", "experiment", "by-hand"]);
+        if tree.contains("Experiment aviary/by-hand  Running") {
+            break tree;
+        }
+        assert!(began.elapsed() < LIMIT, "never Running: {tree}");
+    };
+    for part in ["new                  2/2 ready   ●●  reviews:v2  Running", "no end of its own"] {
+        assert!(tree.contains(part), "{part}\n{tree}");
+    }
+    let wide = served.run(&["get", "exp", "by-hand", "-o", "wide"]);
+    assert!(wide.contains("● by-hand-new-"), "{wide}");
+    let object: Value = serde_json::from_str(&served.run(&["get", "experiments", "by-hand", "-o", "json"])).unwrap();
+    assert_eq!(object["status"]["phase"], "Running");
+    let output = serin(&["get", "experiment", "nobody", "-n", "aviary", "-s", &served.server]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("there is no Experiment nobody in namespace aviary"), "{}", stderr(&output));
+    std::fs::remove_dir_all(&place).unwrap();
 }
 
 #[test]

@@ -104,3 +104,70 @@ fn what_the_simulation_cannot_know_can_be_told() {
     check_flags("no time at all", &["--promote-after", "0s"], 2, &["`0s` must be longer than nothing"]);
     check_flags("no answer in it", &["--answer", "http://a"], 2, &["`http://a` has not the form URL=BODY"]);
 }
+
+const EXPERIMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/experiments.yaml");
+
+/// Simulates the Experiments with one word of them replaced; yields the last entry.
+#[track_caller]
+fn experiment(case: &str, (from, to): (&str, &str), exit: i32) -> Value {
+    let text = std::fs::read_to_string(EXPERIMENTS).unwrap();
+    assert!(text.contains(from), "{case}: {from} is not there");
+    let file =
+        std::env::temp_dir().join(format!("serin-simulate-{}-{}.yaml", case.replace(' ', "-"), std::process::id()));
+    std::fs::write(&file, text.replace(from, to)).unwrap();
+    let output = serin(&["simulate", "-f", file.to_str().unwrap(), "-o", "json", "--horizon", "1h"]);
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(code(&output), exit, "{case}: {}{}", stdout(&output), stderr(&output));
+    serde_json::from_str(stdout(&output).lines().last().unwrap()).unwrap()
+}
+
+#[test]
+fn an_experiment_without_a_rollout_runs_to_its_end() {
+    let output = serin(&["simulate", "-f", EXPERIMENTS]);
+    let text = stdout(&output);
+    assert_eq!(code(&output), 0, "{text}{}", stderr(&output));
+    for part in [
+        "Template 'new' transitioned from Progressing -> Running",
+        "measure smoke Successful",
+        "Experiment transitioned from Running -> Successful",
+        "ended Successful",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let successful = experiment("as it is", ("exit 0", "exit 0"), 0);
+    assert_eq!((&successful["end"], &successful["phase"]), (&"healthy".into(), &"Successful".into()));
+    let failed = experiment("a job that fails", ("exit 0", "exit 1"), 3);
+    assert_eq!((&failed["end"], &failed["phase"]), (&"aborted".into(), &"Failed".into()));
+    assert!(failed["message"].as_str().unwrap().contains("Metric \"smoke\" assessed Failed"), "{failed}");
+    let endless = experiment("no end", ("duration: 5m", "progressDeadlineSeconds: 600"), 4);
+    assert_eq!((&endless["end"], &endless["phase"]), (&"waiting".into(), &"Running".into()));
+}
+
+#[test]
+fn an_experiment_without_a_rollout_has_no_image_to_set() {
+    let output = serin(&["simulate", "-f", EXPERIMENTS, "--set-image", "reviews=x"]);
+    assert_eq!(code(&output), 2);
+    assert!(
+        stderr(&output).contains("error: --set-image: there is no Rollout among the manifests"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn flags_that_cannot_be_used_are_named_with_the_fix() {
+    let check = |flags: &[&str], told: &[&str]| {
+        let output = serin(&[&["simulate", "-f", PAUSES], flags].concat());
+        let text = stderr(&output);
+        assert_eq!(code(&output), 2, "{flags:?}: {text}");
+        for part in told {
+            assert!(text.contains(part), "{flags:?}: {part}\n{text}");
+        }
+    };
+    check(&["--promote-after", "10m"], &["--promote-after: there is no new version", "add --set-image WORKLOAD=IMAGE"]);
+    check(&["--world", "errors"], &["--world: there is no new version", "or leave --world out"]);
+    check(
+        &["--answer", "quality/=1"],
+        &["--answer <URL=BODY>", "`quality/` is no address; write it whole, such as 'http://"],
+    );
+}

@@ -289,9 +289,14 @@ fn merge_parts(kind: &Kind, old: &Value, new: Value, part: Part) -> Value {
 }
 
 fn counts_generations(kind: &Kind) -> bool {
+    let (group, plural) = (kind.resource.group.as_ref(), kind.resource.plural.as_ref());
     kind.custom
-        || matches!(kind.resource.plural.as_ref(), "deployments" | "replicasets" | "jobs")
-            && !kind.resource.group.is_empty()
+        || matches!(plural, "deployments" | "replicasets" | "jobs") && !group.is_empty()
+        || is_pod_template(kind)
+}
+
+fn is_pod_template(kind: &Kind) -> bool {
+    kind.resource.plural == "podtemplates" && kind.resource.group.is_empty()
 }
 
 fn spec_differs(kind: &Kind, old: &Value, new: &Value) -> bool {
@@ -299,7 +304,8 @@ fn spec_differs(kind: &Kind, old: &Value, new: &Value) -> bool {
         return false;
     }
     if !kind.custom {
-        return old["spec"] != new["spec"];
+        let spec = if is_pod_template(kind) { "template" } else { "spec" };
+        return old[spec] != new[spec];
     }
     let relevant = |object: &Value| -> Vec<(String, Value)> {
         let fields = object.as_object().into_iter().flatten();

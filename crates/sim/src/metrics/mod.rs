@@ -16,7 +16,7 @@ use skywalking::SkyWalking;
 
 pub use store::{Call, CallId, Caller, Outcome, Recording, Server, Store, StoreConfig};
 
-/// Both metrics sources behind one address: SkyWalking below `/graphql`, Prometheus everywhere else.
+/// Both metrics sources behind one address: each known by how its paths end.
 #[derive(Debug, Clone)]
 pub struct Sources {
     prometheus: Prometheus,
@@ -30,10 +30,10 @@ impl Sources {
         Self { prometheus: Prometheus::new(store.clone()), skywalking: SkyWalking::new(store.clone(), config) }
     }
 
-    /// Whether a path is one of a metrics source, and not of some other web server.
+    /// Whether a path is one of a metrics source, below whatever path its address has, and not of some other web server.
     #[must_use]
     pub fn knows(path: &str) -> bool {
-        path.ends_with("/graphql") || path.contains("/api/v1/") || path.contains("/-/")
+        path.ends_with("/graphql") || Prometheus::knows(path)
     }
 
     /// Answers a request as of `now`. The answer is 404 for a path that neither source has.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
-use serin_sim::cluster::{Cluster, DESTINATION_RULES, ROLLOUTS, Resource, VIRTUAL_SERVICES};
+use serin_sim::cluster::{
+    Cluster, DEPLOYMENTS, DESTINATION_RULES, POD_TEMPLATES, REPLICA_SETS, ROLLOUTS, Resource, VIRTUAL_SERVICES,
+};
 use serin_sim::image::{SetImage, set_image};
 use serin_sim::manifests::{Manifest, load};
 use serin_sim::simulate::{Conduct, behave};
@@ -213,11 +215,16 @@ impl Bench {
             rollout["status"][field].as_str()
                 == object["metadata"]["generation"].as_i64().map(|g| g.to_string()).as_deref()
         };
-        let workload = rollout.pointer("/spec/workloadRef/name").and_then(Value::as_str);
+        let reference = &rollout["spec"]["workloadRef"];
+        let kind = match reference["kind"].as_str() {
+            Some("ReplicaSet") => &REPLICA_SETS,
+            Some("PodTemplate") => &POD_TEMPLATES,
+            Some(_) | None => &DEPLOYMENTS,
+        };
         seen(&rollout, "observedGeneration")
-            && workload.is_none_or(|name| {
-                let deployment = self.cluster().get(&serin_sim::cluster::DEPLOYMENTS, &self.namespace, name);
-                deployment.is_ok_and(|deployment| seen(&deployment, "workloadObservedGeneration"))
+            && reference["name"].as_str().is_none_or(|name| {
+                let workload = self.cluster().get(kind, &self.namespace, name);
+                workload.is_ok_and(|workload| seen(&workload, "workloadObservedGeneration"))
             })
     }
 

@@ -24,7 +24,8 @@ async fn updating(manifests: &[Manifest]) -> Bench {
 }
 
 impl Bench {
-    fn experiment(&self) -> Value {
+    /// The first Experiment that there is.
+    pub(crate) fn experiment(&self) -> Value {
         self.cluster().list(&EXPERIMENTS, None).first().map(|one| (**one).clone()).unwrap_or_default()
     }
 
@@ -35,7 +36,8 @@ impl Bench {
         all.iter().find(is_it).map(|rs| (**rs).clone()).unwrap_or_default()
     }
 
-    fn destinations(&self) -> Vec<Vec<i64>> {
+    /// Weights of the destinations of each route.
+    pub(crate) fn destinations(&self) -> Vec<Vec<i64>> {
         weights(&self.get(&VIRTUAL_SERVICES, "checkout"))
     }
 
@@ -47,7 +49,7 @@ impl Bench {
     }
 
     /// Whether nothing tells of an experiment but the Experiment itself.
-    fn is_clean(&self) -> bool {
+    pub(crate) fn is_clean(&self) -> bool {
         let vs = self.get(&VIRTUAL_SERVICES, "checkout").to_string();
         let rule = self.get(&DESTINATION_RULES, "checkout");
         self.services().is_empty()

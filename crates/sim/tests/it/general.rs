@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use serin_sim::cluster::{DEPLOYMENTS, REPLICA_SETS, ROLLOUTS, SERVICES, VIRTUAL_SERVICES};
+use serin_sim::manifests::Manifest;
 use serin_sim::{WorldConfig, simulate::Conduct};
 
 use crate::bench::{Bench, manifest, manifests, object_mut, tell};
@@ -25,6 +26,45 @@ fn a_deployment_gives_its_pods_away() {
             bench.healthy().await;
             assert_eq!(size(&bench), json!(left), "{scale_down}: an update changes nothing");
             bench.assert_all_routed(scale_down);
+        });
+    }
+}
+
+/// The manifests of `short` with the Deployment's template in an object of another kind.
+fn template_in(kind: &str, version: &str) -> Vec<Manifest> {
+    let mut all = manifests("short");
+    let deployment = object_mut(&mut all, "Deployment");
+    deployment["apiVersion"] = json!(version);
+    deployment["kind"] = json!(kind);
+    deployment["spec"]["replicas"] = json!(0);
+    if kind == "PodTemplate" {
+        let template = deployment["spec"]["template"].clone();
+        deployment.as_object_mut().expect("an object").remove("spec");
+        deployment["template"] = template;
+    }
+    let reference = json!({"apiVersion": version, "kind": kind, "name": "checkout"});
+    object_mut(&mut all, "Rollout")["spec"]["workloadRef"] = reference;
+    all
+}
+
+#[test]
+fn a_pod_template_may_be_in_a_replica_set_or_an_object_of_its_own() {
+    for (kind, version) in [("ReplicaSet", "apps/v1"), ("PodTemplate", "v1")] {
+        tell(async {
+            let mut bench = Bench::up(&template_in(kind, version), WorldConfig::default()).await;
+            let sets = bench.cluster().list(&REPLICA_SETS, None).len();
+            for new in ["v2", "v3"] {
+                bench.deploy(new);
+                bench.behave(new, Conduct::Healthy);
+                bench.healthy().await;
+            }
+            assert_eq!(bench.status("/workloadObservedGeneration"), "3", "{kind}");
+            assert_eq!(bench.cluster().list(&REPLICA_SETS, None).len(), sets + 2, "{kind}");
+            bench.assert_all_routed(kind);
+            bench.pass(120).await;
+            let writes = bench.cluster().writes().len();
+            bench.pass(600).await;
+            assert_eq!(bench.cluster().writes().len(), writes, "{kind}: nothing is left to do");
         });
     }
 }

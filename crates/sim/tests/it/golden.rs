@@ -3,18 +3,23 @@
 //! `tests/scenarios/NAME.yaml` names a manifest and what happens; `NAME.txt` is what the controller told. After a change
 //! on purpose, `UPDATE_GOLDEN=1 cargo test -p serin-sim --test it golden` writes them anew.
 
+mod look;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
 use serin_sim::WorldConfig;
 use serin_sim::cluster::ROLLOUTS;
+use serin_sim::manifests::Manifest;
 use serin_sim::simulate::Conduct;
 use serin_sim::timeline::{Entry, What};
 
-use crate::bench::{Bench, manifests, object_mut, since, tell};
+use self::look::{Sight, look};
+use crate::bench::{Bench, manifest, manifests, object_mut, since, tell};
 
 /// A file of `tests/scenarios`.
 #[derive(Debug, Deserialize)]
@@ -27,6 +32,12 @@ struct Scenario {
     /// Merged into the Rollout before it is applied.
     #[serde(default)]
     rollout: serde_json::Map<String, Value>,
+    /// Merged into the first object of a kind before it is applied.
+    #[serde(default)]
+    objects: BTreeMap<String, Value>,
+    /// Objects beside those of the manifests.
+    #[serde(default)]
+    more: Vec<Value>,
     /// What happens, in this order.
     story: Vec<Act>,
 }
@@ -51,6 +62,10 @@ enum Act {
     Pass(i64),
     /// Time passes until the Rollout is in a phase.
     Until(String),
+    /// Time passes until the update stands in a step, counting from 1.
+    UntilStep(i64),
+    /// What there is of something at this moment.
+    Look(Sight),
 }
 
 fn conduct(name: &str) -> Conduct {
@@ -69,10 +84,20 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
 }
 
-/// Plays a scenario and yields what was told.
-fn play(scenario: &Scenario) -> String {
+/// The manifests of a scenario as they are applied.
+fn objects(scenario: &Scenario) -> Vec<Manifest> {
     let mut all = manifests(&scenario.manifests);
     json_patch::merge(object_mut(&mut all, "Rollout"), &Value::Object(scenario.rollout.clone()));
+    for (kind, patch) in &scenario.objects {
+        json_patch::merge(object_mut(&mut all, kind), patch);
+    }
+    all.extend(scenario.more.iter().cloned().map(manifest));
+    all
+}
+
+/// Plays a scenario and yields what was told.
+fn play(scenario: &Scenario) -> String {
+    let mut all = objects(scenario);
     tell(async {
         let mut bench = Bench::up(&all, WorldConfig::default()).await;
         bench.entries.clear();
@@ -94,6 +119,12 @@ fn play(scenario: &Scenario) -> String {
                 Act::Restart(_) => bench.world.restart_controller(),
                 Act::Pass(seconds) => bench.pass(*seconds).await,
                 Act::Until(phase) => bench.wait(phase, |bench| bench.is_observed() && bench.phase() == *phase).await,
+                Act::UntilStep(step) => bench.step_is(step - 1).await,
+                Act::Look(sight) => {
+                    for seen in look(&bench, *sight) {
+                        writeln!(text, "{:>9}    {seen}", "").expect("text");
+                    }
+                }
             }
             bench.settle().await;
             for entry in std::mem::take(&mut bench.entries) {
@@ -115,6 +146,8 @@ fn words(act: &Act) -> String {
         Act::Restart(why) => format!("restart the controller: {why}"),
         Act::Pass(seconds) => format!("{seconds} s pass"),
         Act::Until(phase) => format!("until {phase}"),
+        Act::UntilStep(step) => format!("until step {step}"),
+        Act::Look(sight) => format!("{sight:?}").to_lowercase(),
     }
 }
 
@@ -151,19 +184,28 @@ fn summary(bench: &Bench) -> String {
     )
 }
 
+/// The scenarios in the order of their names; each has its transcript and each transcript its scenario, or the test fails.
+fn scenarios(update: bool) -> Vec<PathBuf> {
+    let files: Vec<PathBuf> = fs::read_dir(folder()).expect("the folder").map(|f| f.expect("a file").path()).collect();
+    let named = |extension: &str| -> BTreeSet<PathBuf> {
+        let fitting = files.iter().filter(|file| file.extension().is_some_and(|own| own == extension));
+        fitting.map(|file| file.with_extension("")).collect()
+    };
+    let (scenarios, transcripts) = (named("yaml"), named("txt"));
+    assert_eq!(files.len(), scenarios.len() + transcripts.len(), "there are .yaml and .txt only: {files:?}");
+    let untold: Vec<_> = transcripts.difference(&scenarios).collect();
+    assert!(untold.is_empty(), "transcripts without a scenario; bring back its .yaml or remove the .txt: {untold:?}");
+    let unkept: Vec<_> = scenarios.difference(&transcripts).collect();
+    assert!(update || unkept.is_empty(), "scenarios without a transcript; run with UPDATE_GOLDEN=1: {unkept:?}");
+    scenarios.into_iter().map(|name| name.with_extension("yaml")).collect()
+}
+
 #[test]
 fn scenarios_are_told_as_they_were() {
     let update = std::env::var("UPDATE_GOLDEN").is_ok();
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(folder()).expect("the folder").map(|f| f.expect("a file").path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
-    files.sort();
-    assert!(files.len() >= 6, "scenarios are missing");
     let mut differing = Vec::new();
-    for file in files {
-        let source = fs::read_to_string(&file).expect("a scenario");
-        let scenario: Scenario = serde_saphyr::from_str(&source).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-        let told = play(&scenario);
+    for file in scenarios(update) {
+        let told = play(&read(&file));
         let golden = file.with_extension("txt");
         if update {
             fs::write(&golden, &told).expect("a transcript can be written");
@@ -175,4 +217,50 @@ fn scenarios_are_told_as_they_were() {
         }
     }
     assert!(differing.is_empty(), "run with UPDATE_GOLDEN=1 if this is on purpose\n{}", differing.join("\n"));
+}
+
+fn read(file: &Path) -> Scenario {
+    let source = fs::read_to_string(file).expect("a scenario");
+    serde_saphyr::from_str(&source).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
+}
+
+/// The first column of the tables of a page of the reference, where it is a field.
+fn fields(page: &str) -> Vec<String> {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference").join(page);
+    let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let cells = text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next().map(str::to_owned));
+    cells.filter_map(|cell| Some(cell.trim_matches('*').strip_prefix('`')?.strip_suffix('`')?.to_owned())).collect()
+}
+
+/// Whether a field is set somewhere in an object; `[]` stands for any element, `{}` for any value.
+fn is_set(object: &Value, path: &[String]) -> bool {
+    match path {
+        [] => !object.is_null(),
+        [first, rest @ ..] if first == "[]" => {
+            object.as_array().is_some_and(|all| all.iter().any(|one| is_set(one, rest)))
+        }
+        [first, rest @ ..] if first == "{}" => {
+            object.as_object().is_some_and(|all| all.values().any(|one| is_set(one, rest)))
+        }
+        [first, rest @ ..] => is_set(&object[first.as_str()], rest),
+    }
+}
+
+#[test]
+fn every_field_of_a_strategy_has_a_scenario() {
+    let rollout = |scenario: &Scenario| object_mut(&mut objects(scenario), "Rollout").clone();
+    let rollouts: Vec<Value> = scenarios(true).iter().map(|file| rollout(&read(file))).collect();
+    let mut refused = fields("refused.md");
+    // Only for other routers.
+    refused.push("spec.strategy.canary.trafficRouting.maxTrafficWeight".to_owned());
+    let mut wanted = fields("api.md");
+    wanted.retain(|field| {
+        field.starts_with("spec.strategy.") && !refused.iter().any(|no| field.starts_with(no.as_str()))
+    });
+    assert!(wanted.len() > 100, "the page of the fields has another form now: {wanted:?}");
+    let path = |field: &String| -> Vec<String> {
+        field.replace("[]", ".[]").replace("{}", ".{}").split('.').map(str::to_owned).collect()
+    };
+    wanted.retain(|field| !rollouts.iter().any(|rollout| is_set(rollout, &path(field))));
+    assert!(wanted.is_empty(), "no scenario sets {wanted:#?}");
 }

@@ -118,3 +118,23 @@ fn the_update_waits_until_the_proxies_are_back_and_says_so() {
         assert!(took >= TimeDelta::seconds(40) && took < TimeDelta::seconds(60), "{took}");
     });
 }
+
+#[test]
+fn a_controller_that_starts_anew_while_proxies_reconnect_waits_as_the_one_before_would() {
+    for labels in [Labels::Hash, Labels::Role] {
+        // Before the next istiod is there, just after, and when the proxies have nearly found it.
+        for after in [5, 12, 20] {
+            let lost = tell(async {
+                let mut bench = in_mid_canary(labels, Some(1), Evidence::Watched).await;
+                bench.world.cut_off_proxies(AWAY);
+                bench.pass(after).await;
+                bench.world.restart_controller();
+                bench.annotate("serin.dev/promote-full", "enough");
+                bench.healthy().await;
+                bench.pass(120).await;
+                bench.world.served().failed_by_routing
+            });
+            assert_eq!(lost, 0, "{labels:?}, a controller that starts {after} s after the kill");
+        }
+    }
+}

@@ -9,6 +9,8 @@ mod blue_green;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod contrast;
+#[cfg(test)]
 mod experiments;
 #[cfg(test)]
 mod general;
@@ -28,6 +30,8 @@ mod kubectl;
 mod live;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod refusals;
 #[cfg(test)]
 mod restarts;
 #[cfg(test)]

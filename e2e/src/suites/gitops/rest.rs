@@ -8,8 +8,9 @@ use serde_json::Value;
 use crate::kit::{Place, text};
 
 /// The fields that docs/guides/gitops.md names: kind, and path with `*` for the index in a list.
-const KNOWN: [(&str, &str); 5] = [
+const KNOWN: [(&str, &str); 6] = [
     ("Rollout", "/metadata/annotations/rollout.argoproj.io~1revision"),
+    ("Rollout", "/metadata/annotations/rollout.argoproj.io~1workload-generation"),
     ("DestinationRule", "/metadata/annotations/argo-rollouts.argoproj.io~1managed-by-rollouts"),
     ("DestinationRule", "/spec/subsets/*/labels/rollouts-pod-template-hash"),
     // A default of the definition, without which ports could not be told apart.

@@ -6,10 +6,10 @@ use anyhow::{Context, Result, ensure};
 
 use kube::api::DeleteParams;
 
-use crate::kit::{Cluster, text, until};
+use crate::kit::{Cluster, is_serving, text, until};
 
 use super::event::{halfway, handing_over, promote_on};
-use super::run::{LIMIT, Run, is_serving, only};
+use super::run::{LIMIT, Run, only};
 
 /// Whose pod is deleted.
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use serin_workload::{Counts, STALE_CONNECTION};
 
-use crate::kit::{Load, Manifests, Stage, Subject, text, until};
+use crate::kit::{Load, Manifests, Stage, Subject, is_serving, text, until};
 
 use super::event::Cost;
 
@@ -224,13 +224,6 @@ pub(super) fn figure(counts: &Counts) -> String {
 
 fn hash(pod: &Value) -> &str {
     text(pod, "/metadata/labels/rollouts-pod-template-hash")
-}
-
-/// Whether a pod is ready and stays.
-pub(super) fn is_serving(pod: &Value) -> bool {
-    let conditions = pod.pointer("/status/conditions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let ready = conditions.iter().any(|it| it["type"] == "Ready" && it["status"] == "True");
-    ready && pod.pointer("/metadata/deletionTimestamp").is_none()
 }
 
 /// The object of a kind, to be applied alone.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use http::{HeaderValue, Request, Uri, header};
+use http::{HeaderName, HeaderValue, Request, Uri, header};
 use http_body_util::Empty;
 use tokio::time::{Instant, timeout_at};
 
@@ -28,6 +28,7 @@ pub(super) struct Client {
     names: Names,
     path: Uri,
     host: HeaderValue,
+    header: Option<(HeaderName, HeaderValue)>,
     time_limit: Duration,
     fresh: bool,
     kept_max: usize,
@@ -48,6 +49,7 @@ impl Client {
             names: Names::new(authority.host(), authority.port_u16().unwrap_or(80)),
             path: path.parse().context("TARGET has no usable path")?,
             host: args.host.clone().unwrap_or(host),
+            header: args.header.clone(),
             time_limit: args.timeout,
             fresh: args.fresh,
             kept_max: usize::from(args.connections),
@@ -118,10 +120,37 @@ impl Client {
         let mut request = Request::new(Empty::new());
         *request.uri_mut() = self.path.clone();
         request.headers_mut().insert(header::HOST, self.host.clone());
+        if let Some((name, value)) = self.header.clone() {
+            request.headers_mut().insert(name, value);
+        }
         if self.fresh {
             // The server closes first then, and keeps the closed port for its minute.
             request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         request
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn each_request_has_the_header_that_was_asked_for() {
+        let request = |further: &[&str]| {
+            let all = [&["load", "--target", "http://shop:9080/"], further].concat();
+            let arguments = Arguments::try_parse_from(all).expect("arguments");
+            Client::new(&arguments.args).expect("a client").request().headers().clone()
+        };
+        assert_eq!(request(&["--header", "x-team: shop"])["x-team"], "shop");
+        assert!(!request(&[]).contains_key("x-team"));
     }
 }

@@ -31,6 +31,7 @@ async fn a_bad_variable_is_named() {
     for (name, value) in [
         ("TARGET", "https://a"),
         ("HOST", "a b"),
+        ("HEADER", "x-team"),
         ("RATE", "0"),
         ("TIMEOUT", "0"),
         ("PORT", "x"),

@@ -239,6 +239,75 @@ fn a_job_that_is_refused_is_an_error_of_its_measurement() {
     assert_eq!(world.plan(vec![sample]).status, None, "taking it twice changes nothing");
 }
 
+/// A first measurement that came to nothing because the API server was not well, and what follows it.
+#[track_caller]
+fn after_an_outage(spec: Value) -> World {
+    let mut world = World::new(spec);
+    let plan = world.plan(Vec::new());
+    world.write(&plan);
+    let sample = Sample {
+        metric: "m".into(),
+        started_at: plan.jobs[0].started_at,
+        finished_at: time(1),
+        outcome: Outcome::SourceDown { message: "503".into() },
+        value: String::new(),
+        metadata: BTreeMap::new(),
+    };
+    world.now = 1;
+    let plan = world.plan(vec![sample]);
+    world.write(&plan);
+    assert_eq!(world.told()[1..], ["Error: 503"]);
+    world
+}
+
+#[test]
+fn a_job_outlives_the_outage_before_it() {
+    for limits in [json!({}), json!({"consecutiveErrorLimit": 3}), json!({"count": 2, "interval": "20s"})] {
+        let mut world = after_an_outage(json!({"metrics": [metric("m", limits.clone())]}));
+        world.at(11).at(15);
+        assert_eq!(
+            (world.jobs.len(), world.deleted.len()),
+            (1, 0),
+            "{limits}: it is the Job of the second measurement"
+        );
+        let name = world.jobs.keys().next().expect("a Job").clone();
+        world.end(&name, JobState::Complete);
+        assert_eq!(world.told()[1..], ["Error: 503", "Successful"], "{limits}");
+    }
+}
+
+#[test]
+fn a_job_that_came_to_be_in_an_outage_after_all_is_taken_for_no_later_one() {
+    let mut world = after_an_outage(json!({"metrics": [metric("m", json!({}))]}));
+    world.jobs.insert("u.m.1".into(), job("u.m.1"));
+    world.settle();
+    assert_eq!(world.deleted, ["u.m.1"], "nobody waits for it");
+    world.at(11);
+    assert_eq!(world.created, ["u.m.2"]);
+    world.end("u.m.2", JobState::Complete);
+    assert_eq!(world.told(), ["Successful", "Error: 503", "Successful"]);
+}
+
+#[test]
+fn jobs_go_on_counting_when_only_the_last_measurement_is_kept() {
+    let retention = json!([{"metricName": "m", "limit": 1}]);
+    let mut world = after_an_outage(json!({"metrics": [metric("m", json!({}))], "measurementRetention": retention}));
+    world.at(11).end("u.m.2", JobState::Complete);
+    assert_eq!(world.told(), ["Successful", "Successful"]);
+}
+
+#[test]
+fn of_two_measurements_that_share_a_job_the_last_one_has_it() {
+    let mut world = after_an_outage(json!({"metrics": [metric("m", json!({}))]}));
+    let results = &mut world.run.status.as_mut().expect("a status").metric_results;
+    let mut second = results[0].measurements[0].clone();
+    second.phase = "Running".into();
+    second.metadata.remove("serin.dev/outcome");
+    results[0].measurements.push(second);
+    world.at(12);
+    assert_eq!((world.jobs.len(), world.deleted.len()), (1, 0));
+}
+
 #[test]
 fn a_dry_run_may_fail() {
     let spec = json!({"metrics": [metric("m", json!({}))], "dryRun": [{"metricName": "m"}]});

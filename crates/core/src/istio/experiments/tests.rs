@@ -110,3 +110,16 @@ fn subsets_are_made_and_removed_by_name_and_shape() {
     assert_eq!(gone["spec"]["subsets"], json!([{"name": "stable"}, own]), "a subset of somebody else's stays");
     assert_eq!(without_subsets(&after, &known), gone);
 }
+
+#[test]
+fn a_subset_without_labels_is_no_subset_of_an_experiment() {
+    for labels in [json!(null), json!({})] {
+        let bare = json!({"name": "exp-a", "labels": labels});
+        let dr = json!({"spec": {"subsets": [{"name": "stable"}, bare]}});
+        let hashes = BTreeMap::from([("exp-a".to_owned(), "new".to_owned())]);
+        for hashes in [hashes, BTreeMap::new()] {
+            let after = patched(&dr, &subset_changes(&dr, &names(&["exp-a"]), &hashes)).expect("it applies");
+            assert_eq!(after["spec"]["subsets"][1], bare, "{hashes:?}");
+        }
+    }
+}

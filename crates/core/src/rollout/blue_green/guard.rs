@@ -53,6 +53,7 @@ pub(crate) fn violation(observed: &Observed, spec: &Spec, services: &Services<'_
         | Effect::CreateService { .. }
         | Effect::DeleteService { .. }
         | Effect::CreateExperiment { .. }
+        | Effect::ClaimExperiment { .. }
         | Effect::TerminateExperiment { .. }
         | Effect::DeleteExperiment { .. }
         | Effect::CreateAnalysisRun { .. }

@@ -2,14 +2,15 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::istio::service::{selector_hash, switch as switch_selector};
-use crate::plan::{Effect, Event, Planned};
+use crate::istio::service::selector_hash;
+use crate::plan::Planned;
 use crate::rollout::Hold;
 use crate::rollout::mesh::spread_at;
 use crate::rollout::observed::{Observed, Raw};
 use crate::rollout::parse::{BlueGreen, Spec};
 use crate::rollout::replicas::is_fully_available;
 use crate::rollout::scene::Scene;
+use crate::rollout::service_switch;
 use crate::rollout::state::State;
 
 /// The Services as read, with the strategy that names them.
@@ -64,12 +65,12 @@ pub(crate) fn switch(scene: &Scene<'_>, state: &State, services: &Services<'_>) 
     }
     let mut effects = Vec::new();
     if let (Some(raw), Some(name)) = (services.preview, &services.spec.preview_service) {
-        effects.extend(point(scene, raw, name, &state.current_hash));
+        effects.extend(service_switch::point(scene, raw, name, &state.current_hash));
     }
     let name = &services.spec.active_service;
     let Some(hash) = wanted(scene, state, services) else { return (effects, Vec::new()) };
     if can_serve(scene, services, hash) {
-        effects.extend(point(scene, services.active, name, hash));
+        effects.extend(service_switch::point(scene, services.active, name, hash));
     }
     let pending = !services.is_active(hash);
     let hold = Hold::SideNotSwitched { side: format!("the active Service {name}"), hash: hash.to_owned() };
@@ -98,14 +99,4 @@ fn can_serve(scene: &Scene<'_>, services: &Services<'_>, hash: &str) -> bool {
     let name = scene.by_hash(hash).map(|rs| rs.name.as_str());
     let is_seen = scene.observed.pods.iter().any(|pod| Some(pod.replica_set.as_str()) == name && pod.is_serving());
     scene.spec.replicas == 0 || (is_seen && available(hash) >= serving.clamp(1, scene.spec.replicas))
-}
-
-fn point(scene: &Scene<'_>, raw: &Raw, name: &str, hash: &str) -> Option<Planned> {
-    let patch = switch_selector(&raw.object, &raw.version, scene.rollout_name(), Some(hash))?;
-    let before = selector_hash(&raw.object).unwrap_or_default();
-    let message = format!("Switched selector for service '{name}' from '{before}' to '{hash}'");
-    Some(Planned {
-        effect: Effect::SwitchService { name: name.to_owned(), patch },
-        event: (before != hash).then(|| Event::normal("SwitchService", message)),
-    })
 }

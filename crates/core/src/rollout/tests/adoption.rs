@@ -117,6 +117,73 @@ fn runs_under_way_follow_their_rollout_to_another_instance() {
     }
 }
 
+/// An update that stands in an experiment which only its analysis ends.
+fn experimenting() -> World {
+    let steps = json!([{"experiment": {
+        "templates": [{"name": "baseline", "specRef": "stable"}, {"name": "canary", "specRef": "canary"}],
+        "analyses": [{"name": "check", "templateName": "check", "requiredForCompletion": true}],
+    }}, {"pause": {}}]);
+    let mut world = World::hashes().with_template().steps(&steps).deployed();
+    world.set_image("v2");
+    world.settle();
+    assert_eq!(world.experiments().len(), 1, "{}", world.line());
+    world
+}
+
+/// Instances that experiments and their runs under way have.
+fn served_by(world: &World) -> Vec<Option<String>> {
+    let label = |all: &Option<std::collections::BTreeMap<String, String>>| {
+        all.as_ref().and_then(|all| all.get(labels::INSTANCE_ID)).cloned()
+    };
+    let experiments = world.observed.experiments.iter().map(|experiment| label(&experiment.metadata.labels));
+    experiments.chain(world.experiment_runs().iter().map(|run| label(&run.metadata.labels))).collect()
+}
+
+#[test]
+fn experiments_under_way_follow_their_rollout_to_another_instance_with_their_runs() {
+    let mut world = experimenting();
+    for instance in [Some("blue".to_owned()), Some("green".to_owned()), None] {
+        world.observed.settings.instance_id.clone_from(&instance);
+        let (line, experiments) = (world.line(), world.experiments());
+        world.settle();
+        assert_eq!(served_by(&world), vec![instance.clone(); 2], "{instance:?}");
+        assert_eq!((world.line(), world.experiments()), (line, experiments), "{instance:?}");
+    }
+    world.observed.settings.instance_id = Some("blue".to_owned());
+    world.settle();
+    world.report_experiments("Successful", "");
+    world.settle();
+    world.expect("Paused (CanaryPauseStep), step 1, 0 %, 5 v1");
+}
+
+#[test]
+fn an_experiment_that_somebody_gives_to_another_instance_comes_back() {
+    let mut world = experimenting();
+    let name = world.observed.experiments[0].metadata.name.clone().expect("a name");
+    world.hand_over_experiment(&name, Some(&"another".to_owned()));
+    world.settle();
+    assert_eq!(served_by(&world), [None, None]);
+    world.hand_over_experiment(&name, Some(&"another".to_owned()));
+    world.set_status(&json!({"abort": true}));
+    world.settle();
+    assert!(world.experiments()[0].ends_with("Successful"), "it is ended, too: {:?}", world.experiments());
+}
+
+#[test]
+fn an_experiment_that_is_over_is_taken_along_only_while_it_has_pods() {
+    let mut world = experimenting();
+    world.report_experiments("Successful", "");
+    world.settle();
+    assert!(!world.observed.experiment_pods.is_empty(), "they stay for the delay");
+    let instance = Some("blue".to_owned());
+    world.observed.settings.instance_id.clone_from(&instance);
+    world.wait(31);
+    assert!(world.observed.experiment_pods.is_empty(), "the new master removes them");
+    assert_eq!(served_by(&world), [instance, None], "a run that is over is nobody's business");
+    world.observed.settings.instance_id = None;
+    assert!(world.turn().effects.is_empty(), "nor is an experiment that has left nothing");
+}
+
 #[test]
 fn a_template_put_back_with_all_that_was_injected_is_the_same() {
     let mut world = World::roles().deployed();

@@ -39,6 +39,7 @@ impl World {
                     self.observed.pods.retain(|pod| pod.name != *name);
                 }
             }
+            Effect::ScaleDeployment { .. } if self.protected => {}
             Effect::ScaleDeployment { replicas, .. } => {
                 let Some(Found::Present(workload)) = &mut self.observed.workload else { panic!("there is none") };
                 workload.replicas = Some(*replicas);
@@ -59,12 +60,7 @@ impl World {
             Effect::CreateAnalysisRun { object } => self.create_run(object),
             Effect::ClaimAnalysisRun { name, instance, .. } => {
                 let found = self.observed.analysis_runs.iter_mut().find(|r| r.metadata.name.as_deref() == Some(name));
-                let run_labels = &mut Arc::make_mut(found.expect("a run")).metadata.labels;
-                let run_labels = run_labels.get_or_insert_default();
-                match instance {
-                    Some(instance) => run_labels.insert(labels::INSTANCE_ID.to_owned(), instance.clone()),
-                    None => run_labels.remove(labels::INSTANCE_ID),
-                };
+                hand_over(&mut Arc::make_mut(found.expect("a run")).metadata.labels, instance.as_ref());
             }
             Effect::TerminateAnalysisRun { name } => {
                 self.report(name, "Successful", "terminated");
@@ -75,6 +71,7 @@ impl World {
                 self.observed.analysis_runs.retain(|run| run.metadata.name.as_deref() != Some(name));
             }
             Effect::CreateExperiment { object } => self.create_experiment(object),
+            Effect::ClaimExperiment { name, instance, .. } => self.hand_over_experiment(name, instance.as_ref()),
             Effect::TerminateExperiment { name } => self.terminate_experiment(name),
             Effect::DeleteExperiment { name, .. } => self.delete_experiment(name),
             Effect::CreateService { .. } | Effect::DeleteService { .. } => panic!("a Rollout makes no Services"),
@@ -123,6 +120,15 @@ impl World {
         self.observed.pods.retain(|pod| self.observed.replica_sets.iter().any(|rs| rs.name == pod.replica_set));
         self.let_experiments_live();
     }
+}
+
+/// Gives an object the label of an instance, or takes it away.
+pub(super) fn hand_over(all: &mut Option<BTreeMap<String, String>>, instance: Option<&String>) {
+    let all = all.get_or_insert_default();
+    match instance {
+        Some(instance) => all.insert(labels::INSTANCE_ID.to_owned(), instance.clone()),
+        None => all.remove(labels::INSTANCE_ID),
+    };
 }
 
 /// What decisions see of a ReplicaSet that was just created.

@@ -92,6 +92,19 @@ fn an_abort_does_not_wait_for_istiod() {
 }
 
 #[test]
+fn a_blue_green_switch_waits_for_its_pods_and_not_for_istiod() {
+    let mut world = World::blue_green().deployed();
+    world.lose_istiod();
+    world.break_image("v2", true);
+    world.set_image("v2");
+    let plan = world.settle();
+    assert!(!plan.holds.iter().any(|hold| matches!(hold, Hold::MeshNotListening { .. })), "{:?}", plan.holds);
+    world.break_image("v2", false);
+    world.settle();
+    assert_eq!(world.service("web-active"), Some(world.rs("v2").hash.as_str()));
+}
+
+#[test]
 fn a_restart_waits_for_istiod() {
     let mut world = World::hashes().deployed();
     world.wait(10);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use serin_api::{AnalysisRun, Experiment, ExperimentStatus, labels};
 
-use super::effects::{follow, merge_replica_set, replica_set};
+use super::effects::{follow, hand_over, merge_replica_set, replica_set};
 use super::world::{World, image, words};
 use crate::experiment;
 use crate::plan::{Effect, Wake};
@@ -55,6 +55,13 @@ impl World {
         Arc::make_mut(found).spec.terminate = true;
     }
 
+    /// Gives an Experiment to an instance of the controller.
+    pub(super) fn hand_over_experiment(&mut self, wanted: &str, instance: Option<&String>) {
+        let mut all = self.observed.experiments.iter_mut();
+        let found = all.find(|experiment| name(experiment) == wanted).expect("an Experiment");
+        hand_over(&mut Arc::make_mut(found).metadata.labels, instance);
+    }
+
     pub(super) fn create_experiment(&mut self, object: &Value) {
         let mut experiment: Experiment = serde_json::from_value(object.clone()).expect("an Experiment");
         let name = experiment.metadata.name.clone().expect("a name");
@@ -79,7 +86,9 @@ impl World {
     /// and when the next is due.
     pub(super) fn turn_experiments(&mut self, effects_max: usize) -> (bool, Option<Wake>) {
         let (mut has_changed, mut wake) = (false, None);
-        let names: Vec<String> = self.observed.experiments.iter().map(|e| name(e).to_owned()).collect();
+        let instance = self.observed.settings.instance_id.clone();
+        let served = self.observed.experiments.iter().filter(|e| instance_of(e) == instance.as_ref());
+        let names: Vec<String> = served.map(|e| name(e).to_owned()).collect();
         for own in names {
             let plan = experiment::decide(&self.observe_experiment(&own));
             has_changed |= plan.status.is_some() || !plan.effects.is_empty() || !plan.events.is_empty();
@@ -140,8 +149,14 @@ impl World {
             }
             Effect::DeleteService { name, .. } => drop(self.observed.experiment_services.remove(name)),
             Effect::CreateAnalysisRun { object } => {
-                let run: AnalysisRun = serde_json::from_value(object.clone()).expect("a run");
+                let mut run: AnalysisRun = serde_json::from_value(object.clone()).expect("a run");
+                run.metadata.uid = run.metadata.name.as_ref().map(|name| format!("uid-{name}"));
                 self.lab.runs.push((own.to_owned(), Arc::new(run)));
+            }
+            Effect::ClaimAnalysisRun { name, instance, .. } => {
+                let mut all = self.lab.runs.iter_mut().map(|(_, run)| run);
+                let run = all.find(|run| run.metadata.name.as_ref() == Some(name)).expect("a run");
+                hand_over(&mut Arc::make_mut(run).metadata.labels, instance.as_ref());
             }
             Effect::TerminateAnalysisRun { name } => {
                 let mut all = self.lab.runs.iter_mut().map(|(_, run)| run);
@@ -162,9 +177,9 @@ impl World {
             | Effect::ApplySubsets { .. }
             | Effect::SwitchService { .. }
             | Effect::CreateExperiment { .. }
+            | Effect::ClaimExperiment { .. }
             | Effect::TerminateExperiment { .. }
             | Effect::DeleteExperiment { .. }
-            | Effect::ClaimAnalysisRun { .. }
             | Effect::DeleteAnalysisRun { .. }
             | Effect::DeleteJob { .. } => panic!("an Experiment does not {effect:?}"),
         }
@@ -185,6 +200,10 @@ impl World {
 
 fn name(experiment: &Experiment) -> &str {
     experiment.metadata.name.as_deref().unwrap_or_default()
+}
+
+fn instance_of(experiment: &Experiment) -> Option<&String> {
+    experiment.metadata.labels.as_ref().and_then(|all| all.get(labels::INSTANCE_ID))
 }
 
 fn status(experiment: &Experiment) -> ExperimentStatus {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
+use serin_api::labels;
 
 use super::world::{World, key};
 use crate::istio::Selection;
@@ -41,6 +42,34 @@ fn min_ready_seconds_reach_the_pods_that_are_there() {
     world.settle();
     assert_eq!((world.rs("v1").min_ready_seconds, world.rs("v2").min_ready_seconds), (7, 7));
     assert_eq!(world.observed.replica_sets.len(), sets, "and make no revision");
+}
+
+#[test]
+fn annotations_of_a_rollout_reach_the_newest_revision_and_stay() {
+    let mut world = World::hashes().deployed();
+    world.set_image("v2");
+    world.settle();
+    world.annotate("kubernetes.io/change-cause", "a better search");
+    world.annotate("team", "search");
+    let foreign = [labels::LAST_APPLIED, labels::NOTIFIED, labels::SCALE_DOWN_DEADLINE, labels::EPHEMERAL_METADATA];
+    foreign.into_iter().for_each(|key| world.annotate(key, "not to be copied"));
+    let before = world.rs("v2").clone();
+    world.settle();
+    let after = &world.rs("v2").annotations;
+    assert_eq!(after["kubernetes.io/change-cause"], "a better search");
+    for key in foreign.into_iter().chain([labels::REVISION, labels::DESIRED_REPLICAS]) {
+        assert_eq!(after.get(key), before.annotations.get(key), "{key}");
+    }
+    assert_eq!(world.rs("v2").template, before.template, "no pod is made anew");
+    assert!(!world.rs("v1").annotations.contains_key("team"), "what is said now is said of the newest");
+    world.annotate("team", "shop");
+    world.patch(&json!({"metadata": {"annotations": {"kubernetes.io/change-cause": null}}}));
+    world.settle();
+    assert_eq!(world.rs("v2").annotations["team"], "shop");
+    assert_eq!(world.rs("v2").annotations["kubernetes.io/change-cause"], "a better search", "a history stays");
+    world.set_image("v1");
+    world.settle();
+    assert_eq!(world.rs("v1").annotations["team"], "shop", "a revision that is the newest again has them, too");
 }
 
 fn rival(routes: &[&str], subsets: &[&str]) -> Rival {

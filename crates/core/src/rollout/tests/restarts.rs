@@ -59,6 +59,13 @@ fn every_pod_is_replaced() {
         world.settle();
         check("in mid-canary", world, line);
     }
+    for world in [World::roles(), World::hashes(), World::services(), World::both()] {
+        let steps = json!([{"setCanaryScale": {"replicas": 1}}, {"pause": {}}]);
+        let mut world = world.steps(&steps).deployed();
+        world.set_image("v2");
+        world.settle();
+        check("a lone canary that is sent nothing", world, "Paused (CanaryPauseStep), step 1, 0 %, 5 v1, 1 v2");
+    }
 }
 
 #[test]
@@ -116,6 +123,22 @@ fn a_restart_waits_for_its_time() {
     world.wait(60);
     world.expect("Healthy, step 2, 5 v1");
     assert!(names(&world).iter().all(|name| !before.contains(name)));
+}
+
+#[test]
+fn a_pause_does_not_keep_a_lone_pod_from_its_restart() {
+    for world in [World::roles(), World::hashes(), World::services(), World::blue_green()] {
+        let mut world = world.spec(&json!({"replicas": 1})).deployed();
+        world.wait(10);
+        let before = names(&world);
+        world.set_spec(&json!({"paused": true}));
+        restart(&mut world, 0);
+        world.wait(60);
+        assert!(names(&world).iter().all(|name| !before.contains(name)), "{}", world.line());
+        world.set_spec(&json!({"paused": false}));
+        world.wait(60);
+        assert!(world.line().ends_with("1 v1"), "{}", world.line());
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Numbers of pods: scaling, canary scale, none at all, and autoscalers.
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::world::World;
@@ -267,4 +268,22 @@ fn a_rollout_that_is_scaled_in_mid_update_keeps_to_its_surge() {
     world.break_image("v2", false);
     world.settle();
     assert!(world.line().ends_with("Healthy, 4 v2") || world.line().ends_with(", 4 v2"), "{}", world.line());
+}
+
+#[test]
+fn an_aborted_canary_has_its_deadline_from_the_abort_on() {
+    for world in [World::roles(), World::hashes(), World::services()] {
+        let mut world = world.deployed();
+        world.set_image("v2");
+        world.settle();
+        world.set_status(&json!({"abort": true}));
+        world.turn();
+        let aborted_at = world.status().aborted_at.expect("aborted").0;
+        let deadline = world.rs("v2").deadline().expect("a deadline");
+        assert_eq!(deadline - aborted_at, TimeDelta::seconds(30), "{}", world.line());
+        world.wait(15);
+        assert_eq!(world.rs("v2").replicas, 1, "{}", world.line());
+        world.wait(20);
+        assert_eq!(world.rs("v2").replicas, 0, "{}", world.line());
+    }
 }

@@ -1,6 +1,7 @@
 //! Whole lives as clients see them: what is told and in which order, and what a first version is worth that never came up.
 
 use serde_json::{Value, json};
+use serin_api::labels;
 
 use super::world::{World, image, key};
 use crate::plan::{Effect, Verb};
@@ -146,6 +147,21 @@ fn lifted(world: &mut World, object: LeftBehind) -> Effect {
     let effects: Vec<Effect> = decide(&world.observed).effects.into_iter().map(|planned| planned.effect).collect();
     let [effect] = effects.as_slice() else { panic!("one effect is wanted, not {effects:#?}") };
     effect.clone()
+}
+
+#[test]
+fn what_is_named_no_longer_keeps_no_abort_from_the_routes() {
+    let mut world = World::services().deployed();
+    world.set_image("v2");
+    world.settle();
+    let raw = world.observed.services.values().find_map(|found| found.present().cloned()).expect("a Service");
+    world.observed.left_behind = vec![LeftBehind::Service { name: "old".to_owned(), raw }];
+    world.annotate(labels::ABORT, "now");
+    let effects = decide(&world.observed).effects;
+    let place = |wanted: fn(&Effect) -> bool| effects.iter().position(|planned| wanted(&planned.effect));
+    let routes = place(|effect| matches!(effect, Effect::ApplyRoutes { .. })).expect("routes");
+    let lifted = place(|effect| matches!(effect, Effect::SwitchService { name, .. } if name == "old")).expect("lifted");
+    assert!(routes < lifted, "{effects:#?}");
 }
 
 #[test]

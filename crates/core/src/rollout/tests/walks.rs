@@ -21,6 +21,8 @@ enum Action {
     Turns(usize),
     Crash(usize),
     Pass(i64),
+    /// Istio's control plane goes, or is there again.
+    Istiod(bool),
 }
 
 fn harmless() -> impl Strategy<Value = Action> {
@@ -39,6 +41,7 @@ fn harmless() -> impl Strategy<Value = Action> {
         6 => (1..8_usize).prop_map(Action::Turns),
         2 => (0..4_usize).prop_map(Action::Crash),
         2 => (1..60_i64).prop_map(Action::Pass),
+        2 => any::<bool>().prop_map(Action::Istiod),
     ]
 }
 
@@ -126,6 +129,8 @@ fn act(world: &mut World, action: &Action) {
         Action::Report(phase) => report(world, phase),
         Action::Turns(turns) => (0..*turns).for_each(|_| drop(world.turn())),
         Action::Crash(effects_max) => drop(world.turn_with(*effects_max)),
+        Action::Istiod(false) => world.lose_istiod(),
+        Action::Istiod(true) => world.regain_istiod(),
         Action::Pass(seconds) => {
             world.observed.now += chrono::TimeDelta::seconds(*seconds);
             world.turn();
@@ -152,8 +157,9 @@ fn go_home(world: &mut World) {
     for number in 1..5 {
         world.break_image(&format!("v{number}"), false);
     }
+    world.regain_istiod();
     world.set_spec(&json!({"paused": false, "replicas": 3}));
-    world.settle();
+    world.wait(40);
     if world.status().abort {
         world.set_status(&json!({"abort": false}));
         world.turn();

@@ -53,13 +53,14 @@ prop_compose! {
         blue_green in progress(),
         (holding_since, held, restarted_at) in
             (option::of(instant()), (0..100_000_i64).prop_map(TimeDelta::seconds), option::of(instant())),
-        stable_turn in proptest::sample::select(vec![None, Some(Turn::Ping), Some(Turn::Pong)]),
+        (stable_turn, workload_replaced) in
+            (proptest::sample::select(vec![None, Some(Turn::Ping), Some(Turn::Pong)]), option::of(any::<bool>())),
         (available_max, progressed_at, handled) in (0..1000, option::of(instant()), handled()),
     ) -> State {
         State {
             stable_hash, current_hash, step_hash, step, step_started_at, aborted, abort_cause, promote_full, pauses,
             controller_pause, background, step_run, experiment, blue_green, holding_since, held, available_max, progressed_at,
-            handled, restarted_at, stable_turn, events: Vec::new(),
+            handled, restarted_at, stable_turn, workload_replaced, events: Vec::new(),
         }
     }
 }

@@ -78,3 +78,36 @@ fn a_first_version_that_never_worked_may_be_mended() {
         assert_eq!((world.line().as_str(), world.deployment()), ("Healthy, step 2, 5 v2", 0), "{scale_down}");
     }
 }
+
+/// A Deployment keeps its pods as long as something is wrong, and gives them away as soon as it is right.
+#[test]
+fn what_could_not_be_scaled_down_at_once_is_later() {
+    for scale_down in ["onsuccess", "progressively"] {
+        let mut world = World::roles().with_workload(scale_down);
+        world.break_image("v1", true);
+        world.settle();
+        world.set_workload_image("v2");
+        world.protected = true;
+        for _ in 0..60 {
+            world.turn();
+        }
+        assert_eq!((world.line().as_str(), world.deployment()), ("Healthy, step 2, 0 %, 5 v2", 5), "{scale_down}");
+        world.protected = false;
+        world.settle();
+        assert_eq!(world.deployment(), 0, "{scale_down}: {}", world.line());
+    }
+}
+
+#[test]
+fn a_deployment_that_was_to_stay_may_go_after_any_update() {
+    let mut world = World::basic().with_workload("never").steps(&json!([])).deployed();
+    world.set_workload_image("v2");
+    world.settle();
+    assert_eq!(world.deployment(), 5);
+    world.set_spec(&json!({"workloadRef": {"scaleDown": "onsuccess"}}));
+    world.settle();
+    assert_eq!(world.deployment(), 0);
+    world.set_deployment(3);
+    world.settle();
+    assert_eq!(world.deployment(), 3, "somebody wants pods there again");
+}

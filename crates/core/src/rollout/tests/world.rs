@@ -25,7 +25,7 @@ pub(super) struct World {
     pub(super) observed: Observed,
     /// Everything that was told so far, as `Reason: message`.
     pub(super) told: Vec<String>,
-    /// Whether a disruption budget refuses every eviction.
+    /// Whether evictions are refused, and changes of the Deployment.
     pub(super) protected: bool,
     /// Images whose pods never become ready.
     pub(super) broken: BTreeSet<String>,
@@ -369,10 +369,14 @@ impl World {
         self.settle();
     }
 
-    /// No istiod is there any more.
+    /// No istiod is there any more. Where proxies had not yet found the one before, they still know what they knew then.
     pub(super) fn lose_istiod(&mut self) {
-        self.lag.cut_off = Some(self.observed.now);
-        self.observed.control_plane = ControlPlane::Away { known: self.observed.now };
+        let known = match self.observed.control_plane {
+            ControlPlane::Away { known } | ControlPlane::Reconnecting { known, .. } => known,
+            ControlPlane::Unknown | ControlPlane::Listening => self.observed.now,
+        };
+        self.lag.cut_off = Some(known);
+        self.observed.control_plane = ControlPlane::Away { known };
     }
 
     /// One is there again, and proxies take half a minute to find it.

@@ -183,12 +183,13 @@ fn hints(address: Option<SocketAddr>, rollout: Option<&RolloutView>) -> Vec<Stri
 
 /// All Rollouts of the simulated cluster, by name.
 fn rollouts(world: &World) -> Vec<RolloutView> {
-    const READ: [(&Resource, Kind); 12] = [
+    const READ: [(&Resource, Kind); 13] = [
         (&ROLLOUTS, Kind::Rollout),
         (&REPLICA_SETS, Kind::ReplicaSet),
         (&PODS, Kind::Pod),
         (&DEPLOYMENTS, Kind::Deployment),
         (&POD_TEMPLATES, Kind::PodTemplate),
+        (&REPLICA_SETS, Kind::WorkloadReplicaSet),
         (&SERVICES, Kind::Service),
         (&VIRTUAL_SERVICES, Kind::VirtualService),
         (&DESTINATION_RULES, Kind::DestinationRule),

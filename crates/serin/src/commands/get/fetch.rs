@@ -1,14 +1,14 @@
-//! Reads a Rollout and everything that belongs to it from a cluster.
+//! Reads a Rollout or an Experiment and everything that belongs to it from a cluster.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use chrono::Utc;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
+use kube::error::DiscoveryError;
 use kube::{Client, discovery};
 use serde_json::Value;
-use serin_api::labels::{ANALYSIS_RUN_UID, POD_TEMPLATE_HASH};
 use serin_controller::{Kind, ObjectName};
 use serin_core::rollout::Observed;
 use serin_core::rollout::observed::Found;
@@ -18,46 +18,62 @@ use crate::observed::Objects;
 
 /// How deep templates may include one another before we stop to look for them.
 const ROUNDS_MAX: usize = 6;
+/// The kinds whose objects belong to a Rollout.
+const BELONGING: [Kind; 4] = [Kind::ReplicaSet, Kind::Pod, Kind::AnalysisRun, Kind::Experiment];
+/// Why a kind is not shown whose definition is not installed.
+const NOT_SERVED: &str = "there is no such kind in this cluster";
 
 /// What was read.
 #[derive(Debug)]
 pub(super) struct Fetched {
     pub(super) name: ObjectName,
-    pub(super) rollout: Arc<Value>,
+    /// The Rollout or the Experiment itself.
+    pub(super) subject: Arc<Value>,
     pub(super) objects: Objects,
+    /// The kinds of which not all was shown to us, and why.
+    pub(super) unseen: BTreeMap<Kind, String>,
 }
 
-/// Reads one Rollout, as often as one likes.
+/// Reads one Rollout or Experiment, as often as one likes.
 pub(super) struct Fetcher {
     client: Client,
+    kind: Kind,
     name: ObjectName,
 }
 
 impl Fetcher {
-    pub(super) fn new(client: Client, namespace: String, name: String) -> Self {
-        Fetcher { client, name: ObjectName::new(namespace, name) }
+    /// `kind` is that of the object which is shown.
+    pub(super) fn new(client: Client, kind: Kind, name: ObjectName) -> Self {
+        Fetcher { client, kind, name }
     }
 
-    /// Name of the Rollout.
+    /// Kind of what is shown.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Name of what is shown.
     pub(super) fn name(&self) -> &ObjectName {
         &self.name
     }
 
-    /// Reads it.
+    /// Reads it, and as much of what belongs to it as we may see.
     ///
     /// # Errors
-    /// There is no such Rollout, or something cannot be read.
+    /// There is no such object, it may not be read, or the API server fails.
     pub(super) async fn fetch(&self) -> anyhow::Result<Fetched> {
         let now = Utc::now();
-        let mut objects = Objects::default();
-        let Some(rollout) = self.read(Kind::Rollout, &self.name).await? else {
-            bail!("there is no Rollout {} in namespace {}", self.name.name, self.name.namespace);
+        let (mut objects, mut unseen) = (Objects::default(), BTreeMap::new());
+        let (kind, name) = (self.kind, &self.name);
+        let subject = self.read(kind, name).await.map_err(in_words);
+        let Some(subject) = subject.with_context(|| format!("{kind} {name} cannot be read"))? else {
+            bail!("there is no {kind} {} in namespace {}", name.name, name.namespace);
         };
-        objects.add(Kind::Rollout, Arc::clone(&rollout), now);
-        for kind in [Kind::ReplicaSet, Kind::Pod, Kind::AnalysisRun, Kind::Experiment] {
-            for object in self.list(kind).await? {
-                objects.add(kind, object, now);
-            }
+        objects.add(kind, Arc::clone(&subject), now);
+        for kind in self.belonging() {
+            let listed = shown(kind, self.list(kind).await, &mut unseen);
+            let listed = listed.with_context(|| format!("objects of kind {kind} cannot be read"))?;
+            listed.into_iter().flatten().for_each(|object| objects.add(kind, object, now));
         }
         // What it refers to; templates may refer to others in turn.
         let mut asked = BTreeSet::new();
@@ -69,16 +85,22 @@ impl Fetcher {
                 break;
             }
             for (kind, name) in fresh {
-                if let Some(object) = self.read(kind, &name).await? {
-                    objects.add(kind, object, now);
-                }
+                let found = shown(kind, self.read(kind, &name).await, &mut unseen);
+                let found = found.with_context(|| format!("{kind} {name} cannot be read"))?;
+                found.flatten().into_iter().for_each(|object| objects.add(kind, object, now));
             }
         }
-        Ok(Fetched { name: self.name.clone(), rollout, objects })
+        Ok(Fetched { name: self.name.clone(), subject, objects, unseen })
+    }
+
+    /// Kinds of what belongs to the object; an Experiment has no Experiments.
+    pub(super) fn belonging(&self) -> impl Iterator<Item = Kind> + use<> {
+        let own = self.kind;
+        BELONGING.into_iter().filter(move |kind| *kind != own)
     }
 
     /// The API of a kind in a namespace.
-    pub(super) async fn api(&self, kind: Kind, namespace: &str) -> anyhow::Result<Api<DynamicObject>> {
+    pub(super) async fn api(&self, kind: Kind, namespace: &str) -> kube::Result<Api<DynamicObject>> {
         let resource = self.resource(kind).await?;
         Ok(if kind.is_namespaced() {
             Api::namespaced_with(self.client.clone(), namespace, &resource)
@@ -87,62 +109,71 @@ impl Fetcher {
         })
     }
 
-    async fn resource(&self, kind: Kind) -> anyhow::Result<ApiResource> {
+    async fn resource(&self, kind: Kind) -> kube::Result<ApiResource> {
         let (group, version) = match kind {
             Kind::Rollout
             | Kind::AnalysisRun
             | Kind::Experiment
             | Kind::AnalysisTemplate
             | Kind::ClusterAnalysisTemplate => (serin_api::labels::GROUP, "v1alpha1"),
-            Kind::ReplicaSet | Kind::Deployment => ("apps", "v1"),
+            Kind::ReplicaSet | Kind::WorkloadReplicaSet | Kind::Deployment => ("apps", "v1"),
             Kind::Pod | Kind::JobPod | Kind::Service | Kind::PodTemplate => ("", "v1"),
             Kind::Job => ("batch", "v1"),
             Kind::EndpointSlice => ("discovery.k8s.io", "v1"),
             Kind::VirtualService | Kind::DestinationRule => {
-                let group = discovery::group(&self.client, serin_api::istio::GROUP).await;
-                let group = group.map_err(in_words).context("Istio's API cannot be found in this cluster")?;
-                let (resource, _) = group
-                    .recommended_kind(kind.name())
-                    .with_context(|| format!("Istio's API in this cluster has no {}", kind.name()))?;
-                return Ok(resource);
+                let group = discovery::group(&self.client, serin_api::istio::GROUP).await?;
+                let absent = || kube::Error::Discovery(DiscoveryError::MissingKind(kind.name().to_owned()));
+                return Ok(group.recommended_kind(kind.name()).ok_or_else(absent)?.0);
             }
         };
         Ok(ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind.name())))
     }
 
-    async fn read(&self, kind: Kind, name: &ObjectName) -> anyhow::Result<Option<Arc<Value>>> {
-        let api = self.api(kind, &name.namespace).await?;
-        let found = api.get_opt(&name.name).await.map_err(in_words);
-        let found = found.with_context(|| format!("{} {name} cannot be read", kind.name()))?;
-        Ok(found.map(|object| serde_json::to_value(object).map(Arc::new)).transpose()?)
+    async fn read(&self, kind: Kind, name: &ObjectName) -> kube::Result<Option<Arc<Value>>> {
+        let found = self.api(kind, &name.namespace).await?.get_opt(&name.name).await?;
+        found.map(raw).transpose()
     }
 
-    async fn list(&self, kind: Kind) -> anyhow::Result<Vec<Arc<Value>>> {
-        let api = self.api(kind, &self.name.namespace).await?;
-        let params = params(kind);
-        let found = api.list(&params).await.map_err(in_words);
-        let found = found.with_context(|| format!("objects of kind {} cannot be read", kind.name()))?;
-        found.items.into_iter().map(|object| Ok(Arc::new(serde_json::to_value(object)?))).collect()
+    async fn list(&self, kind: Kind) -> kube::Result<Vec<Arc<Value>>> {
+        let params = kind.selector().map_or_else(ListParams::default, |all| ListParams::default().labels(&all));
+        let found = self.api(kind, &self.name.namespace).await?.list(&params).await?;
+        found.items.into_iter().map(raw).collect()
     }
 }
 
-/// Which objects of a kind can belong to a Rollout.
-pub(super) fn params(kind: Kind) -> ListParams {
-    match kind {
-        Kind::ReplicaSet | Kind::Pod => ListParams::default().labels(POD_TEMPLATE_HASH),
-        Kind::Job | Kind::JobPod => ListParams::default().labels(ANALYSIS_RUN_UID),
-        Kind::Rollout
-        | Kind::Deployment
-        | Kind::PodTemplate
-        | Kind::Service
-        | Kind::VirtualService
-        | Kind::DestinationRule
-        | Kind::AnalysisTemplate
-        | Kind::ClusterAnalysisTemplate
-        | Kind::AnalysisRun
-        | Kind::Experiment
-        | Kind::EndpointSlice => ListParams::default(),
+fn raw(object: DynamicObject) -> kube::Result<Arc<Value>> {
+    serde_json::to_value(object).map(Arc::new).map_err(kube::Error::SerdeError)
+}
+
+/// What was read; nothing, with a note, where the API server keeps the kind from us: the rest is worth showing without.
+fn shown<T>(kind: Kind, read: kube::Result<T>, unseen: &mut BTreeMap<Kind, String>) -> anyhow::Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) => {
+            let Some(why) = refusal(&error) else { return Err(in_words(error)) };
+            unseen.insert(kind, why);
+            Ok(None)
+        }
     }
+}
+
+/// The answer of an API server that does not let us see a kind, or has none of that name; `None` for other errors.
+fn refusal(error: &kube::Error) -> Option<String> {
+    if let kube::Error::Api(status) = error
+        && status.code == 403
+    {
+        return Some(status.message.clone());
+    }
+    let is_absent = matches!(
+        error,
+        kube::Error::Api(status) if status.code == 404
+    ) || matches!(
+        error,
+        kube::Error::Discovery(
+            DiscoveryError::MissingApiGroup(_) | DiscoveryError::EmptyApiGroup(_) | DiscoveryError::MissingKind(_)
+        )
+    );
+    is_absent.then(|| NOT_SERVED.to_owned())
 }
 
 /// Everything that the Rollout refers to and that has not been read.
@@ -150,7 +181,11 @@ fn missing(observed: &Observed, namespace: &str) -> Vec<(Kind, ObjectName)> {
     let mut all = Vec::new();
     let spec = &observed.rollout.spec;
     if let (Some(Found::Missing), Some(reference)) = (&observed.workload, &spec.workload_ref) {
-        let kind = if reference.kind.as_deref() == Some("PodTemplate") { Kind::PodTemplate } else { Kind::Deployment };
+        let kind = match reference.kind.as_deref() {
+            Some("PodTemplate") => Kind::PodTemplate,
+            Some("ReplicaSet") => Kind::WorkloadReplicaSet,
+            Some(_) | None => Kind::Deployment,
+        };
         all.push((kind, ObjectName::new(namespace, reference.name.clone().unwrap_or_default())));
     }
     for (name, _) in observed.services.iter().filter(|(_, found)| **found == Found::Missing) {
@@ -173,4 +208,72 @@ fn missing(observed: &Observed, namespace: &str) -> Vec<(Kind, ObjectName)> {
     }
     all.retain(|(_, name)| !name.name.is_empty());
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use serin_sim::clock::SimClock;
+    use serin_sim::cluster::Cluster;
+    use serin_sim::faults::{Failure, Rule};
+
+    use super::*;
+
+    const NAME: &str = "reviews";
+
+    /// A cluster with a canary over Istio that has an experiment.
+    fn cluster() -> Cluster {
+        let cluster = Cluster::new(Arc::new(SimClock::new(Utc::now())));
+        let strategy = json!({"canary": {
+            "trafficRouting": {"istio": {"virtualService": {"name": NAME}}},
+            "steps": [{"setWeight": 20}],
+        }});
+        for (kind, spec) in [("Rollout", json!({"strategy": strategy})), ("Experiment", json!({"templates": []}))] {
+            let manifest = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": kind, "spec": spec,
+                "metadata": {"name": NAME, "namespace": "default"}});
+            cluster.apply_manifest(manifest).expect("it is accepted");
+        }
+        cluster
+    }
+
+    /// What is not shown after every request of this verb and kind has met a failure.
+    async fn unseen_after(verb: &str, plural: &str, failure: Failure) -> anyhow::Result<BTreeMap<Kind, String>> {
+        let cluster = cluster();
+        cluster.faults().add(Rule::next(failure).on(verb, plural).after(0, u64::MAX));
+        let fetcher = Fetcher::new(cluster.client(), Kind::Rollout, ObjectName::new("default", NAME));
+        Ok(fetcher.fetch().await?.unseen)
+    }
+
+    #[tokio::test]
+    async fn what_we_may_not_see_is_named_and_the_rest_is_shown() {
+        let cases = [
+            ("list", "experiments", Failure::Forbidden, Kind::Experiment, "experiments is forbidden: no right to it"),
+            ("list", "experiments", Failure::NotServed, Kind::Experiment, NOT_SERVED),
+            ("list", "analysisruns", Failure::NotServed, Kind::AnalysisRun, NOT_SERVED),
+            (
+                "get",
+                "virtualservices",
+                Failure::Forbidden,
+                Kind::VirtualService,
+                "virtualservices is forbidden: no right to it",
+            ),
+        ];
+        for (verb, plural, failure, kind, why) in cases {
+            let unseen = unseen_after(verb, plural, failure).await.expect(plural);
+            assert_eq!(unseen, BTreeMap::from([(kind, why.to_owned())]), "{verb} {plural}: {failure:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_known_is_an_error() {
+        let cases = [
+            ("get", "rollouts", Failure::Forbidden, "Rollout default/reviews cannot be read"),
+            ("list", "experiments", Failure::Internal, "objects of kind Experiment cannot be read"),
+            ("get", "virtualservices", Failure::Internal, "VirtualService default/reviews cannot be read"),
+        ];
+        for (verb, plural, failure, message) in cases {
+            let error = unseen_after(verb, plural, failure).await.expect_err(plural);
+            assert_eq!(error.to_string(), message, "{verb} {plural}: {failure:?}");
+        }
+    }
 }

@@ -1,13 +1,14 @@
-//! Shows a Rollout again and again: painted over on a terminal, appended elsewhere.
+//! Shows an object again and again: painted over on a terminal, appended elsewhere.
 
+use std::iter;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::select_all;
 use kube::runtime::{WatchStreamExt, watcher};
-use serin_controller::Kind;
 
-use super::fetch::{Fetched, Fetcher, params};
+use super::fetch::{Fetched, Fetcher};
+use crate::cluster::in_words;
 use crate::console::Console;
 use crate::view::Screen;
 
@@ -19,7 +20,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// Draws what was fetched.
 type Picture<'p> = &'p dyn Fn(&Fetched, &Console) -> anyhow::Result<Vec<String>>;
 
-/// Shows the Rollout whenever something of it changes, until the process is interrupted.
+/// Shows it whenever something of it changes, until the process is interrupted.
 pub(super) async fn watch(fetcher: &Fetcher, picture: Picture<'_>, console: &mut Console) -> anyhow::Result<()> {
     let mut changes = changes(fetcher).await?;
     let mut screen = if console.is_terminal() { Some(Screen::begin(console)?) } else { None };
@@ -68,13 +69,13 @@ type Changes = futures::stream::SelectAll<futures::stream::BoxStream<'static, ()
 async fn changes(fetcher: &Fetcher) -> anyhow::Result<Changes> {
     let name = fetcher.name();
     let mut streams = Vec::new();
-    for kind in [Kind::Rollout, Kind::ReplicaSet, Kind::Pod, Kind::AnalysisRun, Kind::Experiment] {
-        let api = fetcher.api(kind, &name.namespace).await?;
+    for kind in iter::once(fetcher.kind()).chain(fetcher.belonging()) {
+        let api = fetcher.api(kind, &name.namespace).await.map_err(in_words)?;
         let mut config = watcher::Config::default();
-        if let Some(selector) = params(kind).label_selector {
+        if let Some(selector) = kind.selector() {
             config = config.labels(&selector);
         }
-        if kind == Kind::Rollout {
+        if kind == fetcher.kind() {
             config = config.fields(&format!("metadata.name={}", name.name));
         }
         streams.push(watcher(api, config).default_backoff().map(drop).boxed());

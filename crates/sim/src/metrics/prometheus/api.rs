@@ -15,6 +15,11 @@ use super::scraped::NAMES;
 use super::select::{Samples, Wanted};
 use super::value::{Labels, NAME, Point, Value, number};
 
+const QUERY: &str = "query";
+const QUERY_RANGE: &str = "query_range";
+const LABELS: &str = "labels";
+const BUILD_INFO: &str = "status/buildinfo";
+
 /// A Prometheus server over what the mesh served.
 #[derive(Debug, Clone)]
 pub struct Prometheus {
@@ -41,29 +46,41 @@ impl Prometheus {
         Self { store }
     }
 
+    /// Whether a path is one that [`Self::respond`] answers, below whatever path the server's address has.
+    #[must_use]
+    pub fn knows(path: &str) -> bool {
+        let is_served =
+            |endpoint| matches!(endpoint, QUERY | QUERY_RANGE | LABELS | BUILD_INFO) || label(endpoint).is_some();
+        is_probe(path) || endpoint(path).is_some_and(is_served)
+    }
+
     /// Answers a request as of `now`, under any base path.
     #[must_use]
     pub fn respond(&self, request: &Request<Bytes>, now: DateTime<Utc>) -> Response<Bytes> {
         let path = request.uri().path();
-        if path.ends_with("/-/healthy") || path.ends_with("/-/ready") {
+        if is_probe(path) {
             return reply(StatusCode::OK, "text/plain; charset=utf-8", "Prometheus Server is Healthy.\n".to_owned());
         }
-        let endpoint = path.split_once("/api/v1/").map(|(_, endpoint)| endpoint);
-        let (status, kind, message) = match self.answer(endpoint.unwrap_or_default(), request, now.timestamp_millis()) {
-            Ok(data) => return success(&data),
-            Err(Failure::BadData(message)) => (StatusCode::BAD_REQUEST, "bad_data", message),
-            Err(Failure::Execution(message)) => (StatusCode::UNPROCESSABLE_ENTITY, "execution", message),
-            Err(Failure::NotFound) => {
-                return reply(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "404 page not found\n".to_owned());
-            }
-            Err(Failure::Method) => {
-                return reply(
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    "text/plain; charset=utf-8",
-                    "Method Not Allowed\n".to_owned(),
-                );
-            }
-        };
+        let (status, kind, message) =
+            match self.answer(endpoint(path).unwrap_or_default(), request, now.timestamp_millis()) {
+                Ok(data) => return success(&data),
+                Err(Failure::BadData(message)) => (StatusCode::BAD_REQUEST, "bad_data", message),
+                Err(Failure::Execution(message)) => (StatusCode::UNPROCESSABLE_ENTITY, "execution", message),
+                Err(Failure::NotFound) => {
+                    return reply(
+                        StatusCode::NOT_FOUND,
+                        "text/plain; charset=utf-8",
+                        "404 page not found\n".to_owned(),
+                    );
+                }
+                Err(Failure::Method) => {
+                    return reply(
+                        StatusCode::METHOD_NOT_ALLOWED,
+                        "text/plain; charset=utf-8",
+                        "Method Not Allowed\n".to_owned(),
+                    );
+                }
+            };
         let body = json!({ "status": "error", "errorType": kind, "error": message });
         reply(status, "application/json", body.to_string())
     }
@@ -74,11 +91,11 @@ impl Prometheus {
         }
         let parameters = Parameters::of(request);
         match endpoint {
-            "query" => self.query(&parameters, now),
-            "query_range" => self.query_range(&parameters, now),
-            "labels" => Ok(json!(self.label_values(now).keys().collect::<Vec<_>>())),
-            "status/buildinfo" => Ok(json!({ "version": "3.5.0", "revision": "", "branch": "", "goVersion": "" })),
-            other => match other.strip_prefix("label/").and_then(|rest| rest.strip_suffix("/values")) {
+            QUERY => self.query(&parameters, now),
+            QUERY_RANGE => self.query_range(&parameters, now),
+            LABELS => Ok(json!(self.label_values(now).keys().collect::<Vec<_>>())),
+            BUILD_INFO => Ok(json!({ "version": "3.5.0", "revision": "", "branch": "", "goVersion": "" })),
+            other => match label(other) {
                 Some(label) => Ok(json!(self.label_values(now).remove(label).unwrap_or_default())),
                 None => Err(Failure::NotFound),
             },
@@ -169,6 +186,20 @@ impl Prometheus {
         values.entry(NAME.to_owned()).or_default();
         values
     }
+}
+
+/// What stands behind the `/api/v1/` of the API; that of a proxy in front of it, as in an address at an API server, comes before.
+fn endpoint(path: &str) -> Option<&str> {
+    path.rsplit_once("/api/v1/").map(|(_, endpoint)| endpoint)
+}
+
+/// The label whose values an endpoint has.
+fn label(endpoint: &str) -> Option<&str> {
+    endpoint.strip_prefix("label/").and_then(|rest| rest.strip_suffix("/values"))
+}
+
+fn is_probe(path: &str) -> bool {
+    path.ends_with("/-/healthy") || path.ends_with("/-/ready")
 }
 
 /// Hides what will be scraped after `now`, so that a query for a later time does not see the future.

@@ -9,7 +9,7 @@ use super::{HASH, INSTANCE, STEP_HASH, Stand, canary, set};
 use crate::bench::{Bench, manifests, object_mut, tell};
 
 /// Serin serves the Rollout from the beginning.
-async fn ours(bench: &mut Bench) {
+pub(super) async fn ours(bench: &mut Bench) {
     bench.patch(&json!({"metadata": {"labels": {INSTANCE: "serin"}}}));
     bench.healthy().await;
     bench.open_streams().await;

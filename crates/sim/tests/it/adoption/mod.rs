@@ -4,6 +4,7 @@
 //! laid out first as the other controller would have left it.
 
 mod back;
+mod experiments;
 mod phases;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 
 mod argo_cd;
 mod autoscaler;
+mod experiments;
 mod plugin;
 mod undo;
 mod views;

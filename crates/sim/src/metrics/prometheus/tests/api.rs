@@ -173,3 +173,18 @@ fn no_query_makes_the_server_panic() {
         );
     }
 }
+
+#[test]
+fn an_address_may_have_a_path_of_its_own() {
+    let check = |path: &str, known: bool, status: StatusCode| {
+        assert_eq!(Prometheus::knows(path), known, "{path}");
+        assert_eq!(get(&format!("{path}?query=1"), noon()).0, status, "{path}");
+    };
+    check("/api/v1/query", true, StatusCode::OK);
+    check("/prometheus/api/v1/query", true, StatusCode::OK);
+    check("/api/v1/namespaces/mesh/services/prometheus:9090/proxy/api/v1/query", true, StatusCode::OK);
+    check("/prometheus/-/ready", true, StatusCode::OK);
+    check("/api/v1/label/job/values", true, StatusCode::OK);
+    check("/api/v1/verdict", false, StatusCode::NOT_FOUND);
+    check("/team/-/verdict", false, StatusCode::NOT_FOUND);
+}

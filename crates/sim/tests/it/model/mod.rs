@@ -2,86 +2,39 @@
 //!
 //! `MODEL_SEEDS=FROM..TO` walks other seeds than the usual ones. A seed that found something becomes a test of its own.
 
+mod dice;
+mod foreign;
+mod stages;
+
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
+use serin_controller::ObjectName;
 use serin_sim::WorldConfig;
-use serin_sim::cluster::{DESTINATION_RULES, PODS, REPLICA_SETS, ROLLOUTS, Resource, SERVICES, VIRTUAL_SERVICES};
+use serin_sim::cluster::{DEPLOYMENTS, DESTINATION_RULES, EXPERIMENTS, PODS, REPLICA_SETS, SERVICES, VIRTUAL_SERVICES};
 use serin_sim::faults::Crash;
 use serin_sim::manifests::Manifest;
-use serin_sim::mesh::{Quality, Telemetry, Versions};
+use serin_sim::mesh::{Quality, Telemetry, Traffic, Versions};
 
-use crate::bench::{Bench, manifests, object_mut, tell};
+use self::dice::{Action, BROKEN, Dice, FAILING};
+use self::foreign::Foreign;
+use self::stages::{MANAGED, Shape};
+use crate::bench::{Bench, object_mut, tell};
 
 /// Actions of one walk.
 const ACTIONS: usize = 30;
-/// Versions whose pods never become ready.
-const BROKEN: [&str; 3] = ["broken-1", "broken-2", "broken-3"];
-/// Versions that answer with errors.
-const FAILING: [&str; 3] = ["failing-1", "failing-2", "failing-3"];
 
 /// After what time every proxy knows a pod; times of pods are in whole seconds.
 const PODS_KNOWN: TimeDelta = TimeDelta::seconds(3);
 
-/// Something that happens.
-#[derive(Clone, Debug)]
-enum Action {
-    Deploy(String),
-    Annotate(&'static str, String),
-    Scale(i64),
-    Pause(bool),
-    DeletePod(u64),
-    ApplyRoutes,
-    CrashAtWrite(u64),
-    Restart,
-    Withhold(&'static Resource, i64),
-    DropWatches,
-    Pass(i64),
-}
-
-/// SplitMix64: any seed gives a good walk, and the same one each time.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-
-    fn pick<T: Copy>(&mut self, all: &[T]) -> T {
-        let index = self.below(u64::try_from(all.len()).expect("few"));
-        all[usize::try_from(index).expect("small")]
-    }
-
-    fn seconds(&mut self, bound: u64) -> i64 {
-        i64::try_from(self.below(bound)).expect("small")
-    }
-
-    fn action(&mut self, turn: usize) -> Action {
-        let watched: [&'static Resource; 6] =
-            [&ROLLOUTS, &REPLICA_SETS, &PODS, &VIRTUAL_SERVICES, &DESTINATION_RULES, &SERVICES];
-        match self.below(24) {
-            0..=2 => Action::Deploy(format!("v{}", 1 + self.below(4))),
-            3 => Action::Deploy(self.pick(&BROKEN).to_owned()),
-            4 => Action::Deploy(self.pick(&FAILING).to_owned()),
-            5 | 6 => Action::Annotate("serin.dev/promote", format!("p{turn}")),
-            7 => Action::Annotate("serin.dev/promote-full", format!("f{turn}")),
-            8 => Action::Annotate("serin.dev/abort", format!("a{turn}")),
-            9 => Action::Annotate("serin.dev/retry", format!("r{turn}")),
-            10 => Action::Scale(1 + self.seconds(6)),
-            11 => Action::Pause(self.below(3) == 0),
-            12 => Action::DeletePod(self.below(100)),
-            13 => Action::ApplyRoutes,
-            14 | 15 => Action::CrashAtWrite(1 + self.below(6)),
-            16 => Action::Restart,
-            17 => Action::Withhold(self.pick(&watched), 1 + self.seconds(10)),
-            18 => Action::DropWatches,
-            19 | 20 => Action::Pass(self.seconds(4)),
-            _ => Action::Pass(self.seconds(40)),
-        }
-    }
+/// Which manifests and actions a walk takes.
+#[derive(Clone, Copy, Debug)]
+enum Width {
+    /// Those that are common to all canaries.
+    Narrow,
+    /// All that there are, with istiod in view.
+    Wide,
 }
 
 /// What a walk did so far; told if it ends badly.
@@ -102,45 +55,64 @@ impl Drop for Trace {
 struct Walk {
     bench: Bench,
     trace: Trace,
-    routes: Vec<Value>,
+    shape: Shape,
+    /// What belongs to others.
+    foreign: Foreign,
     /// The manifests of the routes, as a git tool applies them.
     applied: Vec<Value>,
+    /// Versions in the order in which they were asked for.
+    versions: Vec<String>,
+    /// Until when proxies learn of nothing.
+    cut_off: DateTime<Utc>,
+    /// How far the update was when it was last looked at.
+    progress: Option<Progress>,
 }
 
-fn stage_of(seed: u64, dice: &mut Dice) -> Vec<Manifest> {
-    let file = dice.pick(&["short", "short", "short", "services", "tcp", "several_routes"]);
-    let mut all = manifests(match seed % 8 {
-        2 => "canary_scale",
-        5 => "step_analysis",
-        _ => file,
-    });
-    object_mut(&mut all, "Rollout")["spec"]["replicas"] = json!(1 + dice.below(5));
-    all
-}
+/// How far an update is: revision, steps and step.
+type Progress = (Value, Value, i64);
 
 impl Walk {
-    async fn begin(seed: u64, dice: &mut Dice) -> Self {
-        let all = stage_of(seed, dice);
+    async fn begin(seed: u64, width: Width, dice: &mut Dice) -> Self {
+        let all = match width {
+            Width::Narrow => stages::narrow(seed, dice),
+            Width::Wide => stages::wide(dice),
+        };
         let mut config = WorldConfig { seed, ..WorldConfig::default() };
+        config.istiod = match width {
+            Width::Narrow => None,
+            Width::Wide => Some(ObjectName::new("istio-system", "istiod")),
+        };
         // Up to just below the time that the controller allows for.
         let lag_ms = match seed % 4 {
             0 => 0,
             1 => 1_900,
             _ => 500,
         };
-        config.propagation = TimeDelta::milliseconds(lag_ms);
         let rollout = object_mut(&mut all.clone(), "Rollout").clone();
+        let shape = Shape::of(&rollout);
+        if shape.is_meshed() {
+            config.propagation = TimeDelta::milliseconds(lag_ms);
+        } else {
+            // Pods go as those of a Deployment do, whatever proxies know.
+            config.propagation = TimeDelta::zero();
+        }
         let name = rollout["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         config.pods.broken_images = BROKEN.iter().map(|tag| format!("registry.example/{name}:{tag}")).collect();
-        let trace = Trace { seed, log: vec![format!("{} replicas of {name}", rollout["spec"]["replicas"])] };
+        let trace = Trace { seed, log: vec![format!("{width:?}: {}", rollout["spec"])] };
         let mut bench = Bench::up(&all, config).await;
         let failing = FAILING.iter().map(|tag| format!("registry.example/{name}:{tag}")).collect();
         let versions = Versions { new_images: failing, quality: Quality::Errors, telemetry: Telemetry::Reported };
         bench.world.set_versions(versions);
         let is_route = |manifest: &&Manifest| manifest.object["kind"] == "VirtualService";
         let applied = all.iter().filter(is_route).map(|manifest| manifest.object.clone()).collect();
-        let routes = foreign(&bench);
-        Walk { bench, trace, routes, applied }
+        if shape.has_http_steps {
+            let mut testers = Traffic::to(&bench.namespace, &name).at_rate(20.0);
+            testers.headers = BTreeMap::from([("x-team".to_owned(), "checkout".to_owned())]);
+            bench.world.set_streams(vec![Traffic::to(&bench.namespace, &name).at_rate(40.0), testers]);
+        }
+        let foreign = Foreign::of(&bench);
+        let (versions, cut_off) = (vec!["v1".to_owned()], bench.world.now());
+        Walk { bench, trace, shape, foreign, applied, versions, cut_off, progress: None }
     }
 
     async fn act(&mut self, action: &Action) {
@@ -162,6 +134,26 @@ impl Walk {
             }
             Action::DropWatches => self.bench.cluster().faults().drop_watches(),
             Action::Pass(seconds) => self.pass(*seconds).await,
+            Action::Undo => self.undo(),
+            Action::Window(revisions) => {
+                self.bench.patch(&json!({"spec": {"rollbackWindow": {"revisions": revisions}}}));
+            }
+            Action::RestartPods(seconds) => {
+                let at = (self.bench.world.now() + TimeDelta::seconds(*seconds)).format("%Y-%m-%dT%H:%M:%SZ");
+                self.bench.patch(&json!({"spec": {"restartAt": at.to_string()}}));
+            }
+            Action::ScaleDown(when) => self.bench.patch(&json!({"spec": {"workloadRef": {"scaleDown": when}}})),
+            Action::Dynamic(dynamic) => self.patch_canary(&json!({"dynamicStableScale": dynamic})),
+            Action::Steps(variant) => self.patch_canary(&json!({"steps": stages::steps(*variant)})),
+            Action::Switching(variant) => {
+                self.bench.patch(&json!({"spec": {"strategy": {"blueGreen": stages::switching(*variant)}}}));
+            }
+            Action::Experiment(number) => self.experiment(*number),
+            Action::IstiodAway(seconds) => {
+                let time = TimeDelta::seconds(*seconds);
+                self.cut_off = self.cut_off.max(self.bench.world.now() + time);
+                self.bench.world.cut_off_proxies(time);
+            }
         }
         self.bench.settle().await;
         self.check().await;
@@ -171,16 +163,52 @@ impl Walk {
         let image = format!("registry.example/{}:{version}", self.bench.name);
         let rollout = self.bench.rollout();
         let present = match rollout.pointer("/spec/workloadRef/name").and_then(Value::as_str) {
-            Some(name) => self.bench.get(&serin_sim::cluster::DEPLOYMENTS, name),
+            Some(name) => self.bench.get(&DEPLOYMENTS, name),
             None => rollout,
         };
         if present["spec"]["template"]["spec"]["containers"][0]["image"] != image.as_str() {
+            self.versions.push(version.to_owned());
             self.bench.deploy(version);
         }
     }
 
+    fn undo(&mut self) {
+        if let Some(before) = self.versions.len().checked_sub(2) {
+            let version = self.versions[before].clone();
+            self.deploy(&version);
+        }
+    }
+
+    fn patch_canary(&mut self, patch: &Value) {
+        self.bench.patch(&json!({"spec": {"strategy": {"canary": patch}}}));
+    }
+
+    /// Somebody tries two versions beside each other, with pods that nobody else selects.
+    fn experiment(&mut self, number: u64) {
+        let pods = |name: &str, version: &str| {
+            let labels = json!({"app": format!("lab-{name}")});
+            let image = format!("registry.example/{}:{version}", self.bench.name);
+            json!({
+                "name": name, "replicas": 2, "selector": {"matchLabels": labels}, "service": {},
+                "template": {"metadata": {"labels": labels}, "spec": {"containers": [
+                    {"name": "web", "image": image, "ports": [{"containerPort": 8080}]}]}},
+            })
+        };
+        let object = json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "Experiment",
+            "metadata": {"name": format!("lab-{number}"), "namespace": self.bench.namespace},
+            "spec": {"duration": "20s", "scaleDownDelaySeconds": 5, "templates": [pods("a", "v1"), pods("b", "v2")]},
+        });
+        // A name that is taken stays with the first.
+        drop(self.bench.cluster().create(&EXPERIMENTS, object));
+    }
+
     /// Whether no pod changes its role at present, so that an accident to one of several pods harms nobody.
     fn is_calm(&self) -> bool {
+        let is_still = matches!(self.bench.phase().as_str(), "Paused" | "Healthy") && self.bench.is_observed();
+        if !self.shape.is_routed {
+            return is_still;
+        }
         let rules = self.bench.cluster().list(&DESTINATION_RULES, Some(&self.bench.namespace));
         let sides_are_one = match rules.first() {
             Some(_) => self.bench.subset_hash("canary") == self.bench.subset_hash("stable"),
@@ -192,8 +220,9 @@ impl Walk {
                 hash("canary") == hash("stable")
             }
         };
-        let is_still = matches!(self.bench.phase().as_str(), "Paused" | "Healthy") && self.bench.is_observed();
-        is_still && (!sides_are_one || self.bench.weight() == 0)
+        // The routes of git are for the Service that is stable at first.
+        let is_as_in_git = self.bench.status("/canary/stablePingPong") != "pong";
+        is_still && if sides_are_one { !is_as_in_git || self.bench.weight() == 0 } else { is_as_in_git }
     }
 
     /// Takes one of several ready pods away; that nobody serves after the last one has gone is nobody's fault.
@@ -204,7 +233,8 @@ impl Walk {
         let known = |pod: &Value| ready_since(pod).is_some_and(|since| since + PODS_KNOWN < now);
         let many = |pod: &Value| pods.iter().filter(|p| set_of(p) == set_of(pod) && known(p)).count() > 1;
         let spare: Vec<&Value> = pods.iter().map(AsRef::as_ref).filter(|pod| many(pod)).collect();
-        if spare.is_empty() || !self.is_calm() {
+        // Proxies that are cut off call whom they know.
+        if spare.is_empty() || !self.is_calm() || now < self.cut_off + PODS_KNOWN {
             return;
         }
         let pod = spare[usize::try_from(index).expect("small") % spare.len()];
@@ -232,6 +262,7 @@ impl Walk {
         self.pass(3).await;
         self.bench.cluster().faults().reset();
         self.bench.world.restart_controller();
+        self.progress = None;
     }
 
     async fn pass(&mut self, seconds: i64) {
@@ -240,6 +271,7 @@ impl Walk {
             self.bench.settle().await;
             if !self.is_disturbed() {
                 self.check_state();
+                self.check_progress();
             }
             let now = self.bench.world.now();
             if now >= until {
@@ -257,6 +289,7 @@ impl Walk {
     /// What must hold whenever nothing is left to do at a moment.
     async fn check(&mut self) {
         self.check_state();
+        self.check_progress();
         let writes = self.bench.cluster().writes().len();
         self.bench.settle().await;
         let more = self.bench.cluster().writes().split_off(writes);
@@ -266,7 +299,8 @@ impl Walk {
     fn check_state(&self) {
         let served = self.bench.world.served();
         assert_eq!(served.failed_by_routing, 0, "{served:?}\n{}", self.bench.told());
-        assert_eq!(foreign(&self.bench), self.routes, "somebody else's fields changed");
+        self.foreign.check(&self.bench);
+        self.check_served();
         for vs in self.bench.cluster().list(&VIRTUAL_SERVICES, Some(&self.bench.namespace)) {
             for route in splits(&vs) {
                 let sum: i64 = route.iter().filter_map(|destination| destination["weight"].as_i64()).sum();
@@ -277,6 +311,38 @@ impl Walk {
                 }
             }
         }
+    }
+
+    /// Whoever is sent somewhere whatever the weights are finds somebody there.
+    fn check_served(&self) {
+        if self.shape.is_blue_green {
+            let active = self.bench.rollout()["spec"]["strategy"]["blueGreen"]["activeService"].clone();
+            assert!(self.ready_behind(&json!({"host": active})) > 0, "nobody behind {active}\n{}", self.bench.told());
+        }
+        for vs in self.bench.cluster().list(&VIRTUAL_SERVICES, Some(&self.bench.namespace)) {
+            let routes = vs["spec"]["http"].as_array().into_iter().flatten();
+            for route in routes.filter(|route| MANAGED.iter().any(|name| route["name"] == *name)) {
+                for destination in route["route"].as_array().into_iter().flatten() {
+                    let ready = self.ready_behind(&destination["destination"]);
+                    assert!(ready > 0 || destination["weight"] == 0, "{route:#}\n{}", self.bench.told());
+                }
+            }
+        }
+    }
+
+    /// No step is gone back to, unless the update begins anew.
+    fn check_progress(&mut self) {
+        let index = self.bench.status("/currentStepIndex").as_i64();
+        let is_aborted = self.bench.status("/abort") == true;
+        let now = index
+            .filter(|_| !is_aborted && self.bench.is_observed())
+            .map(|index| (self.bench.status("/currentPodHash"), self.bench.status("/currentStepHash"), index));
+        if let (Some((hash, steps, before)), Some(now)) = (&self.progress, &now)
+            && (hash, steps) == (&now.0, &now.1)
+        {
+            assert!(now.2 >= *before, "from step {before} back to {}\n{}", now.2, self.bench.told());
+        }
+        self.progress = now;
     }
 
     /// Ready pods that a destination selects.
@@ -311,6 +377,11 @@ impl Walk {
         let left: Vec<i64> =
             own.map(|set| set["spec"]["replicas"].as_i64().unwrap_or(-1)).filter(|n| *n != 0).collect();
         assert_eq!(left, [3], "only the new version has pods");
+        self.foreign.check_alone(&self.bench);
+        for experiment in self.bench.cluster().list(&EXPERIMENTS, Some(&self.bench.namespace)) {
+            let phase = experiment["status"]["phase"].as_str().unwrap_or_default();
+            assert!(["Successful", "Failed", "Error"].contains(&phase), "{experiment:#}");
+        }
     }
 }
 
@@ -331,33 +402,27 @@ fn splits(vs: &Value) -> Vec<&Vec<Value>> {
     routes.filter_map(|route| route["route"].as_array()).filter(|destinations| destinations.len() > 1).collect()
 }
 
-/// The VirtualServices without the weights of splits.
-fn foreign(bench: &Bench) -> Vec<Value> {
-    let all = bench.cluster().list(&VIRTUAL_SERVICES, Some(&bench.namespace));
-    let blank = |vs: &Value| {
-        let mut spec = vs["spec"].clone();
-        for protocol in ["http", "tcp"] {
-            for route in spec[protocol].as_array_mut().into_iter().flatten() {
-                for destination in route["route"].as_array_mut().into_iter().flatten() {
-                    destination["weight"] = Value::Null;
-                }
-            }
-        }
-        json!([spec, vs["metadata"]["annotations"], vs["metadata"]["labels"]])
-    };
-    all.iter().map(|vs| blank(vs)).collect()
-}
-
-fn walk(seed: u64) {
+fn walk(seed: u64, width: Width) {
     tell(async {
         let mut dice = Dice(seed);
-        let mut walk = Walk::begin(seed, &mut dice).await;
+        let mut walk = Walk::begin(seed, width, &mut dice).await;
         for turn in 0..ACTIONS {
-            let action = dice.action(turn);
+            let action = match width {
+                Width::Narrow => dice.action(turn),
+                Width::Wide => dice.wide_action(turn, walk.shape),
+            };
             walk.act(&action).await;
         }
         walk.end().await;
     });
+}
+
+fn narrow(seed: u64) {
+    walk(seed, Width::Narrow);
+}
+
+fn wide(seed: u64) {
+    walk(seed, Width::Wide);
 }
 
 /// The seeds to walk, every second of them.
@@ -372,16 +437,26 @@ fn seeds(first: u64) -> impl Iterator<Item = u64> {
 
 #[test]
 fn even_walks_keep_what_must_hold() {
-    seeds(0).for_each(walk);
+    seeds(0).for_each(narrow);
 }
 
 #[test]
 fn odd_walks_keep_what_must_hold() {
-    seeds(1).for_each(walk);
+    seeds(1).for_each(narrow);
+}
+
+#[test]
+fn even_wide_walks_keep_what_must_hold() {
+    seeds(0).for_each(wide);
+}
+
+#[test]
+fn odd_wide_walks_keep_what_must_hold() {
+    seeds(1).for_each(wide);
 }
 
 /// Surplus pods that went while others changed their role; a side that was pointed at pods before proxies knew their labels.
 #[test]
 fn walks_that_found_something() {
-    [39, 167].into_iter().for_each(walk);
+    [39, 167].into_iter().for_each(narrow);
 }
