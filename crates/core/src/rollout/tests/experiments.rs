@@ -117,7 +117,9 @@ fn whoever_resumes_an_inconclusive_experiment_gets_another_and_a_retry_too() {
     let mut world = update(deployed(World::basic(), &compared()));
     let name = format!("web-{}-2-0", world.rs("v2").hash);
     world.report_experiments("Inconclusive", "");
-    world.settle();
+    let plan = world.settle();
+    let inconclusive = format!("experiment {name} is inconclusive; ends with a promotion or an abort");
+    assert!(plan.holds.iter().any(|hold| hold.to_string() == inconclusive), "{:?}", plan.holds);
     world.set_status(&json!({"pauseConditions": null}));
     world.settle();
     assert_eq!(world.experiments(), [format!("{name} Inconclusive"), format!("{name}-1 Running")]);

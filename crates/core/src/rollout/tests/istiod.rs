@@ -93,15 +93,16 @@ fn an_abort_does_not_wait_for_istiod() {
 
 #[test]
 fn a_blue_green_switch_waits_for_its_pods_and_not_for_istiod() {
-    let mut world = World::blue_green().deployed();
+    let mut world = World::blue_green().ignoring_outages().deployed();
     world.lose_istiod();
-    world.break_image("v2", true);
-    world.set_image("v2");
+    world.break_image("v1", true);
+    world.point("web-active", Some("gone"));
     let plan = world.settle();
+    assert!(plan.holds.iter().any(|hold| matches!(hold, Hold::SideNotSwitched { .. })), "{:?}", plan.holds);
     assert!(!plan.holds.iter().any(|hold| matches!(hold, Hold::MeshNotListening { .. })), "{:?}", plan.holds);
-    world.break_image("v2", false);
+    world.break_image("v1", false);
     world.settle();
-    assert_eq!(world.service("web-active"), Some(world.rs("v2").hash.as_str()));
+    assert_eq!(world.service("web-active"), Some(world.rs("v1").hash.as_str()));
 }
 
 #[test]
