@@ -94,6 +94,23 @@ fn arguments_know_revisions_and_templates() {
     assert_eq!(runs[0].metadata.name, Some(format!("web-{}-2-0-check", world.rs("v2").hash)));
 }
 
+#[test]
+fn an_experiment_that_cannot_be_made_says_why() {
+    let mut steps = compared();
+    let from = json!({"fieldRef": {"fieldPath": "status.alb.name"}});
+    steps[0]["experiment"]["analyses"][0]["args"] = json!([{"name": "target", "valueFrom": from}]);
+    let mut world = deployed(World::basic().with_args(&["target"]), &steps);
+    world.set_image("v2");
+    let told: Vec<String> = world.settle().holds.iter().map(ToString::to_string).collect();
+    let begin = format!("experiment web-{}-2-0 cannot be made yet: ", world.rs("v2").hash);
+    let why = told.iter().find_map(|hold| hold.strip_prefix(&begin)).unwrap_or_default();
+    assert!(
+        why.ends_with("args[0].valueFrom.fieldRef.fieldPath: the Rollout has no field `status.alb.name`"),
+        "{told:?}"
+    );
+    assert_eq!(world.experiments(), Vec::<String>::new());
+}
+
 #[track_caller]
 fn check_end(case: &str, phase: &str, line: &str) {
     let mut world = update(deployed(World::basic(), &compared()));
