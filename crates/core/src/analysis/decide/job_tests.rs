@@ -218,19 +218,24 @@ fn no_measurement_gets_a_second_job() {
     assert_eq!(world.created, ["u.m.1", "u.m.2"], "the next measurement is another one");
 }
 
+/// What came of creating the first Job of a plan, a second later.
+fn answered(plan: &Plan, outcome: Outcome) -> Sample {
+    Sample {
+        metric: "m".into(),
+        started_at: plan.jobs[0].started_at,
+        finished_at: time(1),
+        outcome,
+        value: String::new(),
+        metadata: BTreeMap::new(),
+    }
+}
+
 #[test]
 fn a_job_that_is_refused_is_an_error_of_its_measurement() {
     let mut world = World::of(json!([metric("m", json!({"consecutiveErrorLimit": 0}))]));
     let plan = world.plan(Vec::new());
     world.write(&plan);
-    let sample = Sample {
-        metric: "m".into(),
-        started_at: plan.jobs[0].started_at,
-        finished_at: time(1),
-        outcome: Outcome::Wrong { message: "no such field".into() },
-        value: String::new(),
-        metadata: BTreeMap::new(),
-    };
+    let sample = answered(&plan, Outcome::Wrong { message: "no such field".into() });
     let plan = world.plan(vec![sample.clone()]);
     world.write(&plan);
     let run = "Error: Metric \"m\" assessed Error due to consecutiveErrors (1) > consecutiveErrorLimit (0): \
@@ -245,14 +250,7 @@ fn after_an_outage(spec: Value) -> World {
     let mut world = World::new(spec);
     let plan = world.plan(Vec::new());
     world.write(&plan);
-    let sample = Sample {
-        metric: "m".into(),
-        started_at: plan.jobs[0].started_at,
-        finished_at: time(1),
-        outcome: Outcome::SourceDown { message: "503".into() },
-        value: String::new(),
-        metadata: BTreeMap::new(),
-    };
+    let sample = answered(&plan, Outcome::SourceDown { message: "503".into() });
     world.now = 1;
     let plan = world.plan(vec![sample]);
     world.write(&plan);
